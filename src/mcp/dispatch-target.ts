@@ -1,0 +1,85 @@
+import type { Principal } from '../auth/principal.ts';
+import type {
+  ClientCapabilities,
+  Implementation,
+  JsonRpcId,
+  JsonRpcNotification,
+  LoggingLevel,
+  ServerCapabilities,
+} from './protocol-types.ts';
+import type { Handles, SessionState } from './handler-context.ts';
+
+/** A question to the client, as the specification names it. */
+export interface ClientQuestion {
+  readonly method: 'elicitation/create' | 'sampling/createMessage' | 'roots/list';
+  readonly params: Readonly<Record<string, unknown>>;
+  /** Unique in the call. */
+  readonly key: string;
+  readonly timeoutMs: number;
+}
+
+/** Something that concerns more clients than the one that caused it. */
+export type ServerChange =
+  | { readonly kind: 'list_changed'; readonly list: 'tools' | 'prompts' | 'resources'; readonly tenantId: string | undefined }
+  | { readonly kind: 'resource_updated'; readonly uri: string; readonly tenantId: string | undefined };
+
+/**
+ * One request of a client while it is being answered, whatever the era and the transport: who asked, and the ways
+ * back to them.
+ */
+export interface Exchange {
+  readonly era: 'modern' | 'legacy';
+  readonly protocolVersion: string;
+  readonly id: JsonRpcId;
+  readonly requestId: string;
+  readonly principal: Principal;
+  readonly clientInfo: Implementation | undefined;
+  readonly clientCapabilities: ClientCapabilities;
+  /** Least severe level the client wants; `undefined`: none at all. */
+  readonly logLevel: LoggingLevel | undefined;
+  readonly session: SessionState | undefined;
+  readonly handles: Handles;
+  readonly signal: AbortSignal;
+  /** `Mcp-Param-*` request headers by lower-case name, for a target that checks them itself; empty off HTTP. */
+  readonly parameterHeaders: Readonly<Record<string, string>>;
+  /** Sends a notification that relates to this request. Nothing is sent once the request is answered. */
+  notify(notification: JsonRpcNotification): void;
+  /**
+   * Asks the client. In the modern era it returns an answer that came with the request, or rejects with
+   * `InputRequired` after arranging for the question to be sent.
+   */
+  ask(question: ClientQuestion): Promise<Readonly<Record<string, unknown>>>;
+  /** A value kept over the rounds of a modern request; `undefined` when it has none yet. */
+  recall(key: string): string | undefined;
+  remember(key: string, value: string): void;
+  publish(change: ServerChange): Promise<void>;
+  releaseConnection(retryMs: number | undefined): void;
+}
+
+/** A request for a feature: everything but the protocol's own housekeeping. */
+export interface FeatureRequest {
+  readonly method: string;
+  readonly params: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * What feature requests (`tools/*`, `resources/*`, `prompts/*`, `completion/complete` and a hosted server's own) are
+ * dispatched to: a compiled definition, or a hosted SDK server. The protocol's housekeeping (initialize, discover,
+ * ping, levels, subscriptions, sessions, streams) is the same for both and never reaches it.
+ */
+export interface DispatchTarget {
+  readonly serverInfo: Implementation;
+  readonly instructions: string | undefined;
+  readonly capabilities: ServerCapabilities;
+  /**
+   * Answers one request.
+   *
+   * @returns JSON text of the result object, whole for the exchange's era: `resultType`, server info and cache
+   *   hints in the modern one
+   * @throws ProtocolError to be told as a JSON-RPC error
+   */
+  dispatch(request: FeatureRequest, exchange: Exchange): Promise<string>;
+  /** Passes on a client's notification that housekeeping does not consume, e.g. `roots/list_changed`. */
+  notified?(notification: JsonRpcNotification, exchange: Exchange): void;
+  close(): Promise<void>;
+}

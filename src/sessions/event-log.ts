@@ -1,0 +1,38 @@
+/** One message of a stream, as it was stored before it was written to a client. */
+export interface LoggedEvent {
+  /** `<streamId>_<position>`: unique in the session, names its stream. */
+  readonly id: string;
+  /** JSON-RPC text; empty for a priming event. */
+  readonly data: string;
+}
+
+/** What `EventLog.read` found after a cursor. */
+export type LogSlice =
+  | { readonly kind: 'events'; readonly events: readonly LoggedEvent[]; readonly isComplete: boolean }
+  /** The cursor is not, or no longer, in the log: what followed it cannot be known. */
+  | { readonly kind: 'gap' };
+
+/**
+ * The messages of a session's resumable streams. Stored first, then written: an event that a client has seen can
+ * always be resumed from while the log keeps it.
+ */
+export interface EventLog {
+  /**
+   * Stores one message at the end of a stream.
+   *
+   * @param options.isTerminal nothing may follow; the stream is complete
+   * @returns the event's id, or `undefined` when the stream is complete or its session was ended
+   */
+  append(sessionId: string, streamId: string, data: string, options?: { isTerminal?: boolean }): Promise<string | undefined>;
+  /** Events that follow `afterEventId` on its own stream, oldest first, at most `limit`. */
+  read(sessionId: string, afterEventId: string, limit: number): Promise<LogSlice>;
+  /** Forgets every stream of a session; later appends to it are refused. */
+  end(sessionId: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The stream that an event id belongs to, or `undefined` when it is not one of ours. */
+export function parseStreamId(eventId: string): string | undefined {
+  const separator = eventId.lastIndexOf('_');
+  return separator > 0 ? eventId.slice(0, separator) : undefined;
+}

@@ -1,0 +1,16 @@
+/**
+ * Carries messages between instances of one server. A hint, delivered at most once to each subscriber that is
+ * connected when it is sent, the sender's own included, in the order of one sender.
+ *
+ * Topics: `changes` (list-changed and resource-updated), `instance.<id>` (answers and cancellations for calls that
+ * run there), `session.<id>` (ended, or has new events).
+ */
+export interface MessageBus {
+  /** @param message JSON text, at most 1 MiB */
+  publish(topic: string, message: string): Promise<void>;
+  /** @returns a function that ends the subscription */
+  subscribe(topic: string, listener: (message: string) => void): Promise<() => Promise<void>>;
+  /** Resolves when the bus can carry; rejects when it cannot. */
+  check(): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,28 @@
+import { defineConfig } from 'vitest/config';
+
+const longMs = 60_000;
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: 'unit', include: ['src/**/*.test.ts', 'servers/*/src/**/*.test.ts', 'scripts/**/*.test.ts'] } },
+      {
+        test: {
+          name: 'integration',
+          include: ['test/integration/**/*.test.ts'],
+          testTimeout: longMs,
+          hookTimeout: longMs,
+        },
+      },
+      { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], testTimeout: longMs, hookTimeout: 2 * longMs } },
+      {
+        test: {
+          name: 'conformance',
+          include: ['test/conformance/**/*.test.ts'],
+          testTimeout: 5 * longMs,
+          hookTimeout: 2 * longMs,
+        },
+      },
+    ],
+  },
+});
