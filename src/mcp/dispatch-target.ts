@@ -16,6 +16,8 @@ export interface ClientQuestion {
   /** Unique in the call. */
   readonly key: string;
   readonly timeoutMs: number;
+  /** What is wrong with an answer, for the log and the model; `undefined` when it will do. Default: any answer will. */
+  readonly objection?: (answer: Readonly<Record<string, unknown>>) => string | undefined | Promise<string | undefined>;
 }
 
 /** Something that concerns more clients than the one that caused it. */
@@ -40,13 +42,15 @@ export interface Exchange {
   readonly session: SessionState | undefined;
   readonly handles: Handles;
   readonly signal: AbortSignal;
-  /** `Mcp-Param-*` request headers by lower-case name, for a target that checks them itself; empty off HTTP. */
-  readonly parameterHeaders: Readonly<Record<string, string>>;
+  /** `Mcp-Param-*` request headers by lower-case name; `undefined` where there are none to check: off HTTP, legacy. */
+  readonly parameterHeaders: Readonly<Record<string, string>> | undefined;
   /** Sends a notification that relates to this request. Nothing is sent once the request is answered. */
   notify(notification: JsonRpcNotification): void;
   /**
    * Asks the client. In the modern era it returns an answer that came with the request, or rejects with
    * `InputRequired` after arranging for the question to be sent.
+   *
+   * @throws ProtocolError `-32021` when the client did not declare what the question needs
    */
   ask(question: ClientQuestion): Promise<Readonly<Record<string, unknown>>>;
   /** A value kept over the rounds of a modern request; `undefined` when it has none yet. */

@@ -45,7 +45,7 @@ export type ToolReturn = string | ToolResult | readonly ContentBlock[] | undefin
 /** A tool. `defineTool` makes one with its types inferred. */
 export interface ToolDefinition<Input extends AnySchema = AnySchema, Output extends AnySchema | undefined = AnySchema | undefined>
   extends Described {
-  /** Unique in the server; 1 to 128 of `A-Z a-z 0-9 _ - . /`. */
+  /** Unique in the server; 1 to 128 of `A-Z a-z 0-9 _ - .`. */
   readonly name: string;
   /** Must describe an object. Default: an object without properties. */
   readonly input?: Input;

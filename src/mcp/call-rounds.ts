@@ -1,0 +1,157 @@
+/**
+ * One modern request over its rounds (MCP 2026-07-28, Multi Round-Trip Requests): the answers that came with it, the
+ * values kept from earlier rounds, and the questions still open.
+ *
+ * The state travels through the client, sealed: bound to the principal and to this very request, and it expires. A
+ * sealed state can be presented again until then; what must happen once is not protected by it.
+ */
+import { createHash } from 'node:crypto';
+import { ProtocolError, protocolErrorCodes } from '../errors.ts';
+import { checkAnswer, requireCapability } from './client-questions.ts';
+import type { ClientQuestion } from './dispatch-target.ts';
+import { InputRequired } from './input-required.ts';
+import { isRecord } from './json-rpc.ts';
+import type { ClientCapabilities } from './protocol-types.ts';
+import type { SealedBox } from './sealed-box.ts';
+
+/** Bytes of values that a call may keep over its rounds. */
+export const maxRememberedBytes = 16_384;
+
+/** Most questions of one call. */
+export const maxQuestions = 50;
+
+/** What the rounds of a request need from outside. */
+export interface RoundsOptions {
+  readonly box: SealedBox;
+  readonly ttlSeconds: number;
+  /** See `toPrincipalKey`. */
+  readonly principalKey: string;
+}
+
+interface RoundState {
+  /** Answers of earlier rounds by question key. */
+  readonly answers: Record<string, unknown>;
+  /** Values of `once` by key. */
+  readonly values: Record<string, string>;
+  /** Rounds so far: makes each state different from the one before. */
+  readonly round: number;
+}
+
+const purpose = 'request-state';
+
+/** The rounds of one request. */
+export class CallRounds {
+  readonly #options: RoundsOptions;
+  readonly #boundTo: string;
+  readonly #inputResponses: Readonly<Record<string, unknown>>;
+  readonly #state: RoundState;
+  readonly #open = new Map<string, ClientQuestion>();
+  #suspended: Promise<never> | undefined;
+
+  private constructor(options: RoundsOptions, boundTo: string, inputResponses: Record<string, unknown>, state: RoundState) {
+    this.#options = options;
+    this.#boundTo = boundTo;
+    this.#inputResponses = inputResponses;
+    this.#state = state;
+  }
+
+  /**
+   * @param params of the request, `inputResponses` and `requestState` included
+   * @throws ProtocolError `-32602` for a state that was altered, expired, or made for another caller or request
+   */
+  static parse(method: string, params: Readonly<Record<string, unknown>>, options: RoundsOptions): CallRounds {
+    const { requestState, inputResponses } = params;
+    if (inputResponses !== undefined && !isRecord(inputResponses)) {
+      throw new ProtocolError(protocolErrorCodes.invalidParams, 'Invalid params: inputResponses must be an object');
+    }
+    const boundTo = `${options.principalKey} ${digestRequest(method, params)}`;
+    return new CallRounds(options, boundTo, inputResponses ?? {}, parseState(requestState, boundTo, options.box));
+  }
+
+  /** Whether anything was asked that has no answer yet. */
+  get isSuspended(): boolean {
+    return this.#open.size > 0;
+  }
+
+  /** The answer to a question, or a rejection with `InputRequired` once all questions asked together are in. */
+  async ask(question: ClientQuestion, capabilities: ClientCapabilities): Promise<Readonly<Record<string, unknown>>> {
+    requireCapability(question, capabilities);
+    const { key } = question;
+    const known = Object.hasOwn(this.#inputResponses, key) ? this.#inputResponses[key] : own(this.#state.answers, key);
+    if (known !== undefined) {
+      const checked = await checkAnswer(question, known);
+      if (checked.isValid) {
+        this.#state.answers[key] = checked.answer;
+        return checked.answer;
+      }
+      // An answer that will not do is asked for again. MCP 2026-07-28, MRTR, Error Handling.
+      delete this.#state.answers[key];
+    }
+    if (this.#open.size >= maxQuestions) throw new RangeError(`a call may ask at most ${maxQuestions} questions`);
+    this.#open.set(key, question);
+    this.#suspended ??= new Promise((_resolve, reject) => {
+      setImmediate(() => {
+        reject(new InputRequired());
+      });
+    });
+    return this.#suspended;
+  }
+
+  recall(key: string): string | undefined {
+    return own(this.#state.values, key);
+  }
+
+  /** @throws RangeError past `maxRememberedBytes` */
+  remember(key: string, value: string): void {
+    this.#state.values[key] = value;
+    if (Buffer.byteLength(JSON.stringify(this.#state.values)) > maxRememberedBytes) {
+      throw new RangeError(`the values that a call keeps may take at most ${maxRememberedBytes} bytes`);
+    }
+  }
+
+  /** The open questions and the sealed state: fields of an `InputRequiredResult`. */
+  toInputRequired(): { readonly inputRequests: Record<string, unknown>; readonly requestState: string } {
+    const inputRequests: Record<string, unknown> = {};
+    for (const [key, { method, params }] of this.#open) inputRequests[key] = { method, params };
+    const state: RoundState = { ...this.#state, round: this.#state.round + 1 };
+    const requestState = this.#options.box.seal(JSON.stringify(state), {
+      purpose,
+      boundTo: this.#boundTo,
+      ttlSeconds: this.#options.ttlSeconds,
+    });
+    return { inputRequests, requestState };
+  }
+}
+
+function parseState(sealed: unknown, boundTo: string, box: SealedBox): RoundState {
+  if (sealed === undefined) return { answers: {}, values: {}, round: 0 };
+  const opened = typeof sealed === 'string' ? box.open(sealed, { purpose, boundTo }) : undefined;
+  if (opened === undefined) {
+    throw new ProtocolError(
+      protocolErrorCodes.invalidParams,
+      'Invalid params: requestState is altered, expired, or belongs to another request; send the request again without it',
+    );
+  }
+  // Only this class seals with this purpose, so what opens has this shape.
+  return JSON.parse(opened) as RoundState;
+}
+
+/** What a request is about: its method, name or URI, and arguments, whatever the order of their keys. */
+function digestRequest(method: string, params: Readonly<Record<string, unknown>>): string {
+  const salient = JSON.stringify([method, params['name'], params['uri'], sortKeys(params['arguments'] ?? {})]);
+  return createHash('sha256').update(salient).digest('base64url');
+}
+
+function sortKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortKeys);
+  if (!isRecord(value)) return value;
+  return Object.fromEntries(
+    Object.keys(value)
+      .sort()
+      .map((key) => [key, sortKeys(value[key])]),
+  );
+}
+
+function own<Value>(record: Readonly<Record<string, Value>>, key: string): Value | undefined {
+  return Object.hasOwn(record, key) ? record[key] : undefined;
+}

@@ -1,0 +1,62 @@
+/**
+ * What both eras need to know of a question to the client: the capability it takes, and whether an answer has the
+ * specification's shape.
+ */
+import { CreateMessageResultWithToolsSchema, ElicitResultSchema, ListRootsResultSchema } from '@modelcontextprotocol/core';
+import { ProtocolError, protocolErrorCodes } from '../errors.ts';
+import type { ClientQuestion } from './dispatch-target.ts';
+import { isRecord } from './json-rpc.ts';
+import type { ClientCapabilities } from './protocol-types.ts';
+
+const answerSchemas = {
+  'elicitation/create': ElicitResultSchema,
+  'sampling/createMessage': CreateMessageResultWithToolsSchema,
+  'roots/list': ListRootsResultSchema,
+};
+
+/** An answer, or what is wrong with it. */
+export type CheckedAnswer =
+  | { readonly isValid: true; readonly answer: Readonly<Record<string, unknown>> }
+  | { readonly isValid: false; readonly problem: string };
+
+/**
+ * @throws ProtocolError `-32021` naming the missing capability.
+ * @see MCP 2026-07-28, Base Protocol, `_meta`: a server MUST NOT rely on capabilities the client has not declared
+ */
+export function requireCapability(question: ClientQuestion, declared: ClientCapabilities): void {
+  const required = missingCapability(question, declared);
+  if (required === undefined) return;
+  const [name] = Object.keys(required);
+  throw new ProtocolError(
+    protocolErrorCodes.missingRequiredClientCapability,
+    `The client did not declare the ${name} capability that this request needs`,
+    { requiredCapabilities: required },
+  );
+}
+
+/** Checks an answer by the specification's schema, then by the question's own terms. */
+export async function checkAnswer(question: ClientQuestion, answer: unknown): Promise<CheckedAnswer> {
+  const parsed = answerSchemas[question.method].safeParse(answer);
+  if (!parsed.success || !isRecord(answer)) {
+    return { isValid: false, problem: `The client's answer to ${question.method} is malformed` };
+  }
+  const objection = await question.objection?.(answer);
+  return objection === undefined ? { isValid: true, answer } : { isValid: false, problem: objection };
+}
+
+function missingCapability(question: ClientQuestion, declared: ClientCapabilities): Record<string, unknown> | undefined {
+  switch (question.method) {
+    case 'elicitation/create': {
+      const { elicitation } = declared;
+      if (question.params['mode'] === 'url') return elicitation?.url ? undefined : { elicitation: { url: {} } };
+      // An empty object means form mode. MCP 2025-11-25, Elicitation, Capabilities.
+      const hasForm = elicitation !== undefined && (elicitation.form !== undefined || elicitation.url === undefined);
+      return hasForm ? undefined : { elicitation: { form: {} } };
+    }
+    case 'sampling/createMessage':
+      if (declared.sampling === undefined) return { sampling: {} };
+      return question.params['tools'] !== undefined && declared.sampling.tools === undefined ? { sampling: { tools: {} } } : undefined;
+    case 'roots/list':
+      return declared.roots === undefined ? { roots: {} } : undefined;
+  }
+}
