@@ -1,0 +1,191 @@
+import { resolve } from 'node:path';
+import { ConfigError, type ConfigProblem } from '../errors.ts';
+import type { Config, Secrets, SettingValues } from './config.ts';
+import { isLoopback, isWildcard, loopbackNames } from './loopback.ts';
+import { type Parsing, parseSetting } from './parse-setting.ts';
+import { Secret } from './secret.ts';
+import type { Setting } from './setting.ts';
+import { settings } from './settings.ts';
+
+/**
+ * A setting as it was given, or why it could not be read; and where, for the text of a problem: a variable, a flag,
+ * or a key in a named file.
+ */
+export type RawSetting =
+  | { readonly from: string; readonly value: unknown }
+  | { readonly from: string; readonly problem: string };
+
+/** What `parseConfig` needs beside the settings. */
+export interface ParseConfigOptions {
+  /** What was given, by the name in the table. */
+  readonly raw: ReadonlyMap<string, RawSetting>;
+  /** Problems that were found while gathering and belong to no setting. */
+  readonly problems?: readonly ConfigProblem[];
+  readonly workingDir: string;
+  /** Makes a key of this many bytes when none is configured. */
+  readonly randomBytes: (size: number) => Uint8Array;
+}
+
+/** A configuration and its secrets, apart, so that the first can be shown. */
+export interface ParsedConfig {
+  readonly config: Config;
+  readonly secrets: Secrets;
+}
+
+const encryptionKeyBytes = 32;
+
+/**
+ * Checks every setting and what they say together.
+ *
+ * @throws ConfigError with every problem, each setting at most once
+ */
+export function parseConfig(options: ParseConfigOptions): ParsedConfig {
+  const problems = [...(options.problems ?? [])];
+  const failed = new Set<string>();
+  const parsed = new Map<string, Map<string, unknown>>();
+  for (const [group, rows] of Object.entries(settings)) {
+    const values = new Map<string, unknown>();
+    parsed.set(group, values);
+    for (const [name, setting] of Object.entries<Setting>(rows)) {
+      const given = options.raw.get(name);
+      const parsing =
+        given === undefined
+          ? ({ kind: 'value', value: toDefault(setting) } as const)
+          : parseRaw(setting, given);
+      if (parsing.kind === 'problem') {
+        problems.push({ setting: given?.from ?? setting.variable, problem: parsing.problem });
+        failed.add(name);
+      }
+      values.set(name, parsing.kind === 'value' ? parsing.value : toDefault(setting));
+    }
+  }
+  // Each row was parsed by its own kind, which is what the mapped types say.
+  const values = Object.fromEntries(
+    [...parsed].map(([group, rows]) => [group, Object.fromEntries(rows)]),
+  ) as unknown as Values;
+  problems.push(...checkTogether(values, options.raw, failed));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return { config: toConfig(values, options.workingDir), secrets: toSecrets(values, options.randomBytes) };
+}
+
+interface SecretValues {
+  readonly storage: { readonly databaseUrl: string | undefined; readonly redisUrl: string | undefined };
+  readonly credentials: { readonly encryptionKeys: readonly string[] };
+}
+
+type Values = SettingValues & SecretValues;
+
+function parseRaw(setting: Setting, given: RawSetting): Parsing<unknown> {
+  return 'problem' in given
+    ? { kind: 'problem', problem: given.problem }
+    : parseSetting(setting, given.value);
+}
+
+function toDefault(setting: Setting): unknown {
+  if (setting.kind === 'list') return [];
+  return setting.kind === 'url' ? undefined : setting.default;
+}
+
+/** Rules between settings. A rule over a setting that is wrong in itself is left out: its problem is already told. */
+function checkTogether(
+  values: Values,
+  raw: ReadonlyMap<string, RawSetting>,
+  failed: ReadonlySet<string>,
+): readonly ConfigProblem[] {
+  const { server, storage, credentials, edge, sessions } = values;
+  const isHttp = server.transport === 'http';
+  const rules: readonly {
+    readonly of: readonly string[];
+    readonly isBroken: boolean;
+    readonly problem: string;
+  }[] = [
+    {
+      of: ['redisUrl'],
+      isBroken: storage.redisUrl !== undefined,
+      problem:
+        'Redis is not supported yet: this release keeps sessions in one process. Remove it and run one instance.',
+    },
+    {
+      of: ['encryptionKeys', 'environment', 'transport'],
+      isBroken: isHttp && credentials.environment === 'production' && credentials.encryptionKeys.length === 0,
+      problem: 'required when NODE_ENV=production: 64 hexadecimal digits, e.g. from `openssl rand -hex 32`',
+    },
+    {
+      of: ['publicUrl', 'host', 'transport'],
+      isBroken: isHttp && isWildcard(server.host) && server.publicUrl === undefined,
+      problem: `required when HOST is ${server.host}: the URL that clients use, e.g. https://mcp.example.com`,
+    },
+    {
+      of: ['allowAnyOrigin', 'allowedOrigins'],
+      isBroken: edge.allowAnyOrigin && edge.allowedOrigins.length > 0,
+      problem: 'contradicts ALLOWED_ORIGINS: set one of them',
+    },
+    {
+      of: ['headersTimeoutMs', 'requestTimeoutMs'],
+      isBroken: edge.headersTimeoutMs > edge.requestTimeoutMs,
+      problem: `must not be longer than REQUEST_TIMEOUT_MS (${edge.requestTimeoutMs})`,
+    },
+    {
+      of: ['sessionIdleTtlSeconds', 'sessionMaxTtlSeconds'],
+      isBroken: sessions.sessionIdleTtlSeconds > sessions.sessionMaxTtlSeconds,
+      problem: `must not be longer than SESSION_MAX_TTL_SECONDS (${sessions.sessionMaxTtlSeconds})`,
+    },
+  ];
+  return rules
+    .filter(({ of, isBroken }) => isBroken && !of.some((name) => failed.has(name)))
+    .map(({ of: [name = ''], problem }) => ({ setting: raw.get(name)?.from ?? toVariable(name), problem }));
+}
+
+function toVariable(name: string): string {
+  const rows = Object.assign({}, ...Object.values(settings)) as Record<string, Setting | undefined>;
+  return rows[name]?.variable ?? name;
+}
+
+function toConfig(values: Values, workingDir: string): Config {
+  const { server, edge } = values;
+  const { databaseUrl: _databaseUrl, redisUrl: _redisUrl, ...storage } = values.storage;
+  const { encryptionKeys: _encryptionKeys, ...credentials } = values.credentials;
+  const config: Config = {
+    ...values,
+    storage: { ...storage, dataDir: resolve(workingDir, storage.dataDir) },
+    credentials,
+    edge: {
+      ...edge,
+      allowedHosts: unique([...toOwnHosts(server.host, server.publicUrl), ...edge.allowedHosts]),
+      allowedOrigins: unique([...toOwnOrigins(server.host, server.publicUrl), ...edge.allowedOrigins]),
+    },
+  };
+  for (const group of Object.values(config)) Object.freeze(group);
+  return Object.freeze(config);
+}
+
+function toOwnHosts(host: string, publicUrl: string | undefined): readonly string[] {
+  const publicHosts = publicUrl === undefined ? [] : [new URL(publicUrl).host];
+  if (isWildcard(host)) return [...publicHosts, ...loopbackNames];
+  const own = host.includes(':') && !host.startsWith('[') ? `[${host.toLowerCase()}]` : host.toLowerCase();
+  return [...publicHosts, own, ...(isLoopback(host) ? loopbackNames : [])];
+}
+
+function toOwnOrigins(host: string, publicUrl: string | undefined): readonly string[] {
+  const publicOrigins = publicUrl === undefined ? [] : [new URL(publicUrl).origin];
+  const loopbackOrigins = loopbackNames.flatMap((name) => [`http://${name}:*`, `https://${name}:*`]);
+  return [...publicOrigins, ...(isLoopback(host) ? loopbackOrigins : [])];
+}
+
+function toSecrets(values: Values, randomBytes: (size: number) => Uint8Array): Secrets {
+  const keys = values.credentials.encryptionKeys.map(
+    (key) => new Secret<Uint8Array>(Buffer.from(key, 'hex')),
+  );
+  const [current, ...older] = keys;
+  const { databaseUrl } = values.storage;
+  return Object.freeze({
+    encryptionKeys:
+      current === undefined ? ([new Secret(randomBytes(encryptionKeyBytes))] as const) : [current, ...older],
+    isEncryptionKeyEphemeral: current === undefined,
+    databaseUrl: databaseUrl === undefined ? undefined : new Secret(databaseUrl),
+  } satisfies Secrets);
+}
+
+function unique(items: readonly string[]): readonly string[] {
+  return [...new Set(items)];
+}
