@@ -137,7 +137,7 @@ function parseState(sealed: unknown, boundTo: string, box: SealedBox): RoundStat
 }
 
 /** What a request is about: its method, name or URI, and arguments, whatever the order of their keys. */
-function digestRequest(method: string, params: Readonly<Record<string, unknown>>): string {
+export function digestRequest(method: string, params: Readonly<Record<string, unknown>>): string {
   const salient = JSON.stringify([method, params['name'], params['uri'], sortKeys(params['arguments'] ?? {})]);
   return createHash('sha256').update(salient).digest('base64url');
 }
