@@ -8,6 +8,7 @@ import type {
   ServerCapabilities,
 } from './protocol-types.ts';
 import type { Handles, SessionState } from './handler-context.ts';
+import type { HandlerFailure } from './handler-failure.ts';
 
 /** A question to the client, as the specification names it. */
 export interface ClientQuestion {
@@ -57,6 +58,8 @@ export interface Exchange {
   recall(key: string): string | undefined;
   remember(key: string, value: string): void;
   publish(change: ServerChange): Promise<void>;
+  /** Logs what an author's code threw, under this request's id. */
+  report(failure: HandlerFailure): void;
   releaseConnection(retryMs: number | undefined): void;
 }
 

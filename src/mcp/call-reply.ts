@@ -1,0 +1,188 @@
+import type { MessageBus } from '../sessions/message-bus.ts';
+import type { EventLog } from '../sessions/event-log.ts';
+
+/** One Server-Sent Event. */
+export interface StreamEvent {
+  /** Absent on streams that cannot be resumed. */
+  readonly id?: string;
+  /** One JSON-RPC message, or empty to prime the client with an id. */
+  readonly data: string;
+  readonly retryMs?: number;
+}
+
+/** Where a stream's events are written: one HTTP response. */
+export interface EventSink {
+  readonly isOpen: boolean;
+  /** @returns false when the client is gone, or was cut for reading too slowly */
+  send(event: StreamEvent): boolean;
+  /** A comment line, which clients ignore. */
+  keepAlive(): void;
+  end(): void;
+  /** Calls back once when the client is gone; at once when it already is. */
+  onClose(listener: () => void): void;
+}
+
+/** How a call is answered: one JSON text, or a stream. */
+export type CallOutcome =
+  | { readonly kind: 'json'; readonly status: number; readonly text: string }
+  | { readonly kind: 'stream'; readonly stream: CallStream };
+
+/** The stream of one call, from its first message to its response. */
+export interface CallStream {
+  /** Gives the stream its connection. Called once. */
+  attach(sink: EventSink): void;
+  write(message: string): void;
+  /** Writes the response and ends the stream. */
+  finish(message: string): void;
+  /** Ends the connection and leaves the stream to be resumed. */
+  release(retryMs: number): void;
+  keepAlive(): void;
+}
+
+/**
+ * The answer to one POST. It stays undecided until the handler says something before its result, or takes long: then
+ * it becomes a stream. Otherwise it is one JSON text, and no stream was ever made.
+ */
+export class CallReply {
+  readonly outcome: Promise<CallOutcome>;
+  readonly #openStream: () => CallStream;
+  #decide!: (outcome: CallOutcome) => void;
+  #stream: CallStream | undefined;
+  #isFinished = false;
+
+  constructor(openStream: () => CallStream) {
+    this.#openStream = openStream;
+    this.outcome = new Promise((resolve) => {
+      this.#decide = resolve;
+    });
+  }
+
+  get isFinished(): boolean {
+    return this.#isFinished;
+  }
+
+  /** The stream, once there is one. */
+  get stream(): CallStream | undefined {
+    return this.#stream;
+  }
+
+  /** Makes the answer a stream. */
+  upgrade(): CallStream {
+    if (this.#stream === undefined) {
+      this.#stream = this.#openStream();
+      this.#decide({ kind: 'stream', stream: this.#stream });
+    }
+    return this.#stream;
+  }
+
+  /** Sends a message ahead of the response; after it, nothing. */
+  push(message: string): void {
+    if (!this.#isFinished) this.upgrade().write(message);
+  }
+
+  /** Gives the response. Only the first counts. */
+  finish(status: number, text: string): void {
+    if (this.#isFinished) return;
+    this.#isFinished = true;
+    if (this.#stream === undefined) this.#decide({ kind: 'json', status, text });
+    else this.#stream.finish(text);
+  }
+}
+
+/** A stream that lives and dies with its connection: the modern era's. */
+export function createPlainStream(): CallStream {
+  let sink: EventSink | undefined;
+  const early: string[] = [];
+  let isFinished = false;
+  const send = (data: string): void => {
+    if (sink === undefined) early.push(data);
+    else sink.send({ data });
+  };
+  return {
+    attach: (given) => {
+      sink = given;
+      for (const data of early.splice(0)) sink.send({ data });
+      if (isFinished) sink.end();
+    },
+    write: send,
+    finish: (message) => {
+      send(message);
+      isFinished = true;
+      sink?.end();
+    },
+    release: () => {},
+    keepAlive: () => sink?.keepAlive(),
+  };
+}
+
+/** What a resumable stream is kept in. */
+export interface DurableStreamOptions {
+  readonly log: EventLog;
+  readonly bus: MessageBus;
+  readonly sessionId: string;
+  readonly streamId: string;
+  /** Primes the client with an id at once, where its revision can read one. `undefined`: do not. */
+  readonly primeRetryMs: number | undefined;
+  readonly onError: (error: unknown) => void;
+}
+
+/**
+ * A stream that survives its connection: every message is stored before it is written, so a client that comes back
+ * with `Last-Event-ID` finds the rest. MCP 2025-11-25, Transports, Resumability and Redelivery.
+ */
+export function createDurableStream(options: DurableStreamOptions): CallStream {
+  const { log, bus, sessionId, streamId } = options;
+  let sink: EventSink | undefined;
+  let isReleased = false;
+  let isEnded = false;
+  const early: StreamEvent[] = [];
+  let tail: Promise<void> = Promise.resolve();
+  const send = (event: StreamEvent): void => {
+    if (isReleased) return;
+    if (sink === undefined) early.push(event);
+    else sink.send(event);
+  };
+  const append = (data: string, parts: { retryMs?: number; isTerminal?: boolean } = {}): void => {
+    const { retryMs, isTerminal = false } = parts;
+    tail = tail
+      .then(async () => {
+        const id = await log.append(sessionId, streamId, data, { isTerminal });
+        if (id === undefined) return;
+        send({ id, data, ...(retryMs === undefined ? {} : { retryMs }) });
+        await bus.publish(`session.${sessionId}`, streamId);
+      })
+      .catch(options.onError);
+  };
+  const end = (): void => {
+    isEnded = true;
+    sink?.end();
+  };
+  if (options.primeRetryMs !== undefined) append('', { retryMs: options.primeRetryMs });
+  const afterTail = (then: () => void): void => {
+    tail = tail.then(then).catch(options.onError);
+  };
+  return {
+    attach: (given) => {
+      sink = given;
+      for (const event of early.splice(0)) sink.send(event);
+      if (isEnded) sink.end();
+    },
+    write: (message) => {
+      append(message);
+    },
+    finish: (message) => {
+      append(message, { isTerminal: true });
+      afterTail(end);
+    },
+    release: (retryMs) => {
+      // Without an id the client could not come back.
+      if (options.primeRetryMs === undefined) return;
+      afterTail(() => {
+        send({ data: '', retryMs });
+        isReleased = true;
+        end();
+      });
+    },
+    keepAlive: () => sink?.keepAlive(),
+  };
+}

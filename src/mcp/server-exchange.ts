@@ -1,0 +1,92 @@
+import { type Principal, toPrincipalKey } from '../auth/principal.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { ChangeFeed } from './change-feed.ts';
+import type { ClientQuestion, Exchange, ServerChange } from './dispatch-target.ts';
+import type { Handles, SessionState } from './handler-context.ts';
+import type { HandlerFailure } from './handler-failure.ts';
+import { createHandles } from './handles.ts';
+import type { ClientCapabilities, Implementation, JsonRpcId, JsonRpcNotification, LoggingLevel } from './protocol-types.ts';
+import type { SealedBox } from './sealed-box.ts';
+
+/** What every exchange of a host shares. */
+export interface ExchangeServices {
+  readonly changes: ChangeFeed;
+  readonly box: SealedBox;
+  readonly logger: Logger;
+}
+
+/** Who asked, and under which ids. */
+export interface Caller {
+  readonly principal: Principal;
+  /** The HTTP request's id, or one made for a message on stdio. */
+  readonly requestId: string;
+}
+
+/** What the exchanges of both eras do alike. What costs something is made when a handler first asks for it. */
+export abstract class ServerExchange implements Exchange {
+  abstract readonly era: 'modern' | 'legacy';
+  abstract readonly protocolVersion: string;
+  abstract readonly clientInfo: Implementation | undefined;
+  abstract readonly clientCapabilities: ClientCapabilities;
+  abstract readonly logLevel: LoggingLevel | undefined;
+  abstract readonly session: SessionState | undefined;
+  abstract readonly parameterHeaders: Readonly<Record<string, string>> | undefined;
+
+  readonly id: JsonRpcId;
+  readonly #caller: Caller;
+  readonly #services: ExchangeServices;
+  #abort: AbortController | undefined;
+  #isAborted = false;
+  #handles: Handles | undefined;
+
+  constructor(id: JsonRpcId, caller: Caller, services: ExchangeServices) {
+    this.id = id;
+    this.#caller = caller;
+    this.#services = services;
+  }
+
+  get principal(): Principal {
+    return this.#caller.principal;
+  }
+
+  get requestId(): string {
+    return this.#caller.requestId;
+  }
+
+  get handles(): Handles {
+    this.#handles ??= createHandles(this.#services.box, toPrincipalKey(this.principal));
+    return this.#handles;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#isAborted) this.#abort.abort();
+    }
+    return this.#abort.signal;
+  }
+
+  get isAborted(): boolean {
+    return this.#isAborted;
+  }
+
+  /** Tells the handler to stop. */
+  abort(): void {
+    this.#isAborted = true;
+    this.#abort?.abort();
+  }
+
+  publish(change: ServerChange): Promise<void> {
+    return this.#services.changes.publish(change);
+  }
+
+  report(failure: HandlerFailure): void {
+    this.#services.logger.error('mcp.handler_failed', { requestId: this.requestId, what: failure.what }, failure.cause);
+  }
+
+  abstract notify(notification: JsonRpcNotification): void;
+  abstract ask(question: ClientQuestion): Promise<Readonly<Record<string, unknown>>>;
+  abstract recall(key: string): string | undefined;
+  abstract remember(key: string, value: string): void;
+  abstract releaseConnection(retryMs: number | undefined): void;
+}
