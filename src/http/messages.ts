@@ -10,6 +10,9 @@ export type RequestHeaders = Readonly<Record<string, string | string[] | undefin
 /** Response header names as they go on the wire. */
 export type ReplyHeaders = Readonly<Record<string, string>>;
 
+/** What a handler adds to the request's log line: bounded values only, never a token, body or argument. */
+export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
+
 /** One request, its body read. */
 export interface HttpRequest {
   readonly method: string;
@@ -37,6 +40,7 @@ export interface FullReply {
   readonly headers: ReplyHeaders;
   /** Empty for none. */
   readonly body: string;
+  readonly log?: LogFields;
 }
 
 /** A reply that is written over time, for Server-Sent Events. */
@@ -46,6 +50,7 @@ export interface StreamReply {
   readonly headers: ReplyHeaders;
   /** Called once, after the head was sent. */
   readonly open: (sink: StreamSink) => void;
+  readonly log?: LogFields;
 }
 
 export type HttpReply = FullReply | StreamReply;

@@ -1,0 +1,151 @@
+/** The same pipeline for runtimes that speak web `Request` and `Response`. */
+import { decodeBody } from './decode-body.ts';
+import type { HttpExchange, RequestHead } from './http-exchange.ts';
+import type { FullReply, HttpReply, RequestHeaders, StreamReply, StreamSink } from './messages.ts';
+import type { HttpEdge } from './pipeline.ts';
+import { toBodyTooLarge } from './stages/refuse-body.ts';
+
+/** What `createFetch` may be told. */
+export interface FetchOptions {
+  /** What may wait for a client that reads a stream slowly. Default 1 MiB. */
+  readonly streamBufferBytes?: number;
+}
+
+/** A web request handler over the pipeline. It never rejects. */
+export function createFetch(
+  edge: HttpEdge,
+  options: FetchOptions = {},
+): (request: Request) => Promise<Response> {
+  const streamBufferBytes = options.streamBufferBytes ?? 1024 * 1024;
+  return async (request) => {
+    const head = toHead(request);
+    const exchange = edge.open(head);
+    const reply = (await edge.begin(exchange)) ?? (await readAndFinish(edge, exchange, request));
+    const headers = toHeaders(edge.toWireHeaders(exchange, reply));
+    if (reply.kind === 'stream') {
+      const body = toByteStream(reply, head, {
+        streamBufferBytes,
+        ended: () => edge.record(exchange, reply),
+      });
+      return new Response(body, { status: reply.status, headers });
+    }
+    edge.record(exchange, reply);
+    return toResponse(request.method, reply, headers);
+  };
+}
+
+function toHead(request: Request): RequestHead {
+  const url = new URL(request.url);
+  const headers: Record<string, string> = {};
+  for (const [name, value] of request.headers) headers[name] = value;
+  return {
+    method: request.method,
+    path: url.pathname,
+    query: url.search.slice(1),
+    headers: headers satisfies RequestHeaders,
+    host: headers['host'] ?? url.host,
+    onClose(listener) {
+      if (request.signal.aborted) listener();
+      else request.signal.addEventListener('abort', listener, { once: true });
+    },
+  };
+}
+
+async function readAndFinish(edge: HttpEdge, exchange: HttpExchange, request: Request): Promise<HttpReply> {
+  try {
+    exchange.body = await readBody(request, exchange.route?.maxBodyBytes ?? 0);
+  } catch (error) {
+    return edge.refuse(exchange, error);
+  }
+  return edge.finish(exchange);
+}
+
+async function readBody(request: Request, maxBodyBytes: number): Promise<string> {
+  if (!request.body) return '';
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of request.body as AsyncIterable<Uint8Array>) {
+    size += chunk.byteLength;
+    if (size > maxBodyBytes) throw toBodyTooLarge(maxBodyBytes);
+    chunks.push(chunk);
+  }
+  return decodeBody(Buffer.concat(chunks, size));
+}
+
+function toHeaders(wire: readonly string[]): Headers {
+  const headers = new Headers();
+  for (let index = 0; index < wire.length; index += 2)
+    headers.append(wire[index] ?? '', wire[index + 1] ?? '');
+  return headers;
+}
+
+function toResponse(method: string, reply: FullReply, headers: Headers): Response {
+  const isEmpty = method === 'HEAD' || reply.status === 204 || reply.status === 304;
+  return new Response(isEmpty ? null : reply.body, { status: reply.status, headers });
+}
+
+interface ByteStreamOptions {
+  readonly streamBufferBytes: number;
+  readonly ended: () => void;
+}
+
+function toByteStream(
+  reply: StreamReply,
+  head: RequestHead,
+  options: ByteStreamOptions,
+): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  const listeners: (() => void)[] = [];
+  let state: 'open' | 'ended' | 'gone' = 'open';
+  let controller: ReadableStreamDefaultController<Uint8Array>;
+
+  function leave(): void {
+    if (state !== 'open') return;
+    state = 'gone';
+    options.ended();
+    for (const listener of listeners) listener();
+  }
+
+  function cut(reason: string): void {
+    if (state === 'open') controller.error(new Error(reason));
+    leave();
+  }
+
+  const sink: StreamSink = {
+    get isOpen() {
+      return state === 'open';
+    },
+    write(chunk) {
+      if (state !== 'open') return false;
+      if ((controller.desiredSize ?? 0) < 0) {
+        cut('The client read too slowly.');
+        return false;
+      }
+      controller.enqueue(encoder.encode(chunk));
+      return true;
+    },
+    end() {
+      if (state !== 'open') return;
+      state = 'ended';
+      controller.close();
+      options.ended();
+    },
+    onClose(listener) {
+      if (state === 'gone') listener();
+      else if (state === 'open') listeners.push(listener);
+    },
+  };
+  return new ReadableStream<Uint8Array>(
+    {
+      start(given) {
+        controller = given;
+        head.onClose(() => {
+          cut('The client is gone.');
+        });
+        reply.open(sink);
+      },
+      cancel: leave,
+    },
+    new ByteLengthQueuingStrategy({ highWaterMark: options.streamBufferBytes }),
+  );
+}

@@ -1,0 +1,96 @@
+/** The only place that turns errors into replies. */
+import {
+  ProtocolError,
+  RequestError,
+  type RequestErrorCode,
+  toHttpStatus,
+  UpstreamError,
+} from '../errors.ts';
+import type { EdgeLogger } from './edge-logger.ts';
+import type { FullReply, LogFields, ReplyHeaders } from './messages.ts';
+
+/** Turns anything thrown into a reply, and tells the log what the caller is not told. Never throws. */
+export type ErrorRenderer = (error: unknown, requestId: string) => FullReply;
+
+/** What rendering depends on. */
+export interface ErrorRendererOptions {
+  readonly logger: EdgeLogger;
+  /** Absolute; named in the challenge of every 401. */
+  readonly resourceMetadataUrl: string;
+}
+
+/**
+ * Makes the renderer.
+ *
+ * A 4xx goes into the request's own log line; what is ours or an upstream's gets a line of its own, with its cause.
+ */
+export function createErrorRenderer(options: ErrorRendererOptions): ErrorRenderer {
+  const { logger } = options;
+  const challenges = {
+    // RFC 6750, section 3.1: a request without credentials is not told an error code.
+    authentication_required: `Bearer resource_metadata="${options.resourceMetadataUrl}"`,
+    invalid_token: `Bearer error="invalid_token", resource_metadata="${options.resourceMetadataUrl}"`,
+  };
+
+  return (error, requestId) => {
+    if (error instanceof RequestError) return renderRequestError(error, requestId);
+    if (error instanceof ProtocolError) return renderProtocolError(error);
+    if (error instanceof UpstreamError) {
+      logger.error('upstream_failed', { upstream: error.upstream, requestId }, error);
+      const headers = { 'Retry-After': String(error.retryAfterSeconds) };
+      return toErrorReply('unavailable', 'Something this server needs is unavailable. Try again shortly.', {
+        requestId,
+        headers,
+        log: { error: 'unavailable', upstream: error.upstream },
+      });
+    }
+    logger.error('request_failed', { requestId }, error);
+    return toErrorReply('internal_error', 'Internal error', { requestId, log: { error: 'internal_error' } });
+  };
+
+  function renderRequestError(error: RequestError, requestId: string): FullReply {
+    const { code, message, detail } = error;
+    if (error.status >= 500) logger.error('request_failed', { requestId, detail }, error);
+    // RFC 9110, section 15.5.2: a 401 carries a challenge.
+    const headers =
+      (code === 'authentication_required' || code === 'invalid_token') && !error.headers['WWW-Authenticate']
+        ? { ...error.headers, 'WWW-Authenticate': challenges[code] }
+        : error.headers;
+    return toErrorReply(code, message, { requestId, headers, log: { error: code, detail } });
+  }
+}
+
+/** A JSON-RPC error whose request is not known here, so that it has no id. */
+function renderProtocolError(error: ProtocolError): FullReply {
+  return {
+    kind: 'full',
+    status: 400,
+    headers: jsonHeaders,
+    body: JSON.stringify({
+      jsonrpc: '2.0',
+      error: { code: error.code, message: error.message, data: error.data },
+    }),
+    log: { error: 'protocol_error', rpcCode: error.code },
+  };
+}
+
+const jsonHeaders: ReplyHeaders = { 'Content-Type': 'application/json' };
+
+/**
+ * A JSON-RPC error response without an id. Its code is the HTTP status: JSON-RPC leaves codes outside -32768 to -32000
+ * to applications, and MCP 2026-07-28 keeps -32000 to -32099 for itself (Base Protocol, Error Codes).
+ */
+function toErrorReply(
+  code: RequestErrorCode,
+  message: string,
+  { requestId, headers, log }: { requestId: string; headers?: ReplyHeaders; log: LogFields },
+): FullReply {
+  const status = toHttpStatus(code);
+  return {
+    kind: 'full',
+    status,
+    headers: headers ? { ...jsonHeaders, ...headers } : jsonHeaders,
+    body: JSON.stringify({ jsonrpc: '2.0', error: { code: status, message, data: { code, requestId } } }),
+    log,
+  };
+}
