@@ -1,5 +1,7 @@
 import type { ConformanceCheck, SuiteResults } from './conformance-suite.ts';
 
+const maxEvidenceChars = 2000;
+
 /** Scenarios of extensions that this server does not have, with the reason. */
 const leftOut: readonly (readonly [prefix: string, reason: string])[] = [
   ['tasks-', 'the tasks extension is not implemented'],
@@ -49,5 +51,3 @@ function describeCheck(scenario: string, { id, name, status, errorMessage, detai
   const evidence = details === undefined ? '' : `\n    ${JSON.stringify(details).slice(0, maxEvidenceChars)}`;
   return `${scenario} / ${id} (${name}) ${status}: ${errorMessage ?? 'no message'}${evidence}`;
 }
-
-const maxEvidenceChars = 2000;

@@ -1,0 +1,76 @@
+/** Runs the fixture as its users do: as a process of its own, with the key that it prints. */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const startTimeoutMs = 30_000;
+const stopTimeoutMs = 15_000;
+const maxLogChars = 20_000;
+const builtServe = fileURLToPath(new URL('../../dist-tools/test/conformance/everything/serve.js', import.meta.url));
+
+/** The two ways in which the fixture is written. */
+export type Fixture = 'definition' | 'sdk';
+
+/** A fixture that listens. */
+export interface EverythingProcess {
+  /** Of the MCP endpoint. */
+  readonly url: string;
+  readonly key: string;
+  /** The end of its log. */
+  readLog(): string;
+  /** Asks it to stop, and makes it stop when it does not. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a fixture on a free port, with a folder of its own.
+ *
+ * @throws Error with its log when it does not come up
+ */
+export async function startEverything(fixture: Fixture): Promise<EverythingProcess> {
+  if (!existsSync(builtServe)) throw new Error(`${builtServe} is missing: run "npm run build" first`);
+  const dataDir = mkdtempSync(join(tmpdir(), 'mooring-everything-'));
+  const child = spawn(process.execPath, [builtServe, '--json', ...(fixture === 'sdk' ? ['--sdk'] : [])], {
+    cwd: dataDir,
+    env: { PATH: process.env['PATH'], PORT: '0', DATA_DIR: dataDir },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let log = '';
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    log = `${log}${chunk}`.slice(-maxLogChars);
+  });
+  const exited = new Promise<void>((resolve) => child.on('close', () => resolve()));
+  const stop = async (): Promise<void> => {
+    const timer = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs);
+    child.kill('SIGTERM');
+    await exited;
+    clearTimeout(timer);
+    rmSync(dataDir, { recursive: true, force: true });
+  };
+  const announced = await waitForLine(child.stdout, exited);
+  if (announced === undefined) {
+    await stop();
+    throw new Error(`The ${fixture} fixture did not start:\n${log}`);
+  }
+  return { ...(JSON.parse(announced) as { url: string; key: string }), readLog: () => log, stop };
+}
+
+/** The first line of a stream; `undefined` when the process ends first or takes too long. */
+function waitForLine(stream: NodeJS.ReadableStream, exited: Promise<void>): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, startTimeoutMs, undefined);
+    let text = '';
+    const settle = (line: string | undefined): void => {
+      clearTimeout(timer);
+      resolve(line);
+    };
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk;
+      const end = text.indexOf('\n');
+      if (end >= 0) settle(text.slice(0, end));
+    });
+    void exited.then(() => settle(undefined));
+  });
+}
