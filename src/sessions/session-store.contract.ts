@@ -1,57 +1,19 @@
-import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
+import { openBench, suiteLimits, toRecord, type MakeSessionStore, type SessionStoreBench } from './session-store-bench.contract.ts';
+import { describeModel } from './session-store-model.contract.ts';
 import type { SessionRecord, SessionStore } from './session-store.ts';
 
-/** What the suite asks of a maker. */
-export interface SessionStoreLimits {
-  readonly idleTtlMs: number;
-  readonly maxPerPrincipal: number;
-  readonly maxValueBytes: number;
-  readonly maxRecordBytes: number;
-  /** The suite's clock; a maker that keeps its time elsewhere must still go by this one. */
-  readonly now: () => number;
-}
-
-/**
- * Opens an empty store.
- *
- * @returns doors to the same sessions, one per instance; a single one where sessions are not shared
- */
-export type MakeSessionStore = (limits: SessionStoreLimits) => Promise<readonly [SessionStore, ...SessionStore[]]>;
-
-const idleTtlMs = 10_000;
-const maxPerPrincipal = 3;
-const maxValueBytes = 4096;
-const maxRecordBytes = 8192;
-
-interface Bench {
-  readonly first: SessionStore;
-  /** Another instance's door, where there is one. */
-  readonly last: SessionStore;
-  readonly doors: readonly SessionStore[];
-  now(): number;
-  advance(ms: number): void;
-}
+const { idleTtlMs, maxPerPrincipal, maxValueBytes, maxRecordBytes } = suiteLimits;
 
 /** What every `SessionStore` does. */
 export function describeSessionStore(name: string, make: MakeSessionStore): void {
   describe(`${name} as a SessionStore`, () => {
     const opened: SessionStore[] = [];
 
-    async function open(): Promise<Bench> {
-      let time = 1_800_000_000_000;
-      const now = (): number => time;
-      const doors = await make({ idleTtlMs, maxPerPrincipal, maxValueBytes, maxRecordBytes, now });
-      opened.push(...doors);
-      return {
-        first: doors[0],
-        last: doors.at(-1) ?? doors[0],
-        doors,
-        now,
-        advance: (ms) => {
-          time += ms;
-        },
-      };
+    async function open(): Promise<SessionStoreBench> {
+      const bench = await openBench(make);
+      opened.push(...bench.doors);
+      return bench;
     }
 
     afterEach(async () => {
@@ -74,23 +36,7 @@ export function describeSessionStore(name: string, make: MakeSessionStore): void
   });
 }
 
-function toRecord(id: string, now: number, parts: Partial<SessionRecord> = {}): SessionRecord {
-  return {
-    id,
-    principalKey: 'key:alice@acme',
-    tenantId: 'acme',
-    credentialId: 'key_1',
-    protocolVersion: '2025-11-25',
-    clientInfo: { name: 'client', version: '1.0.0' },
-    clientCapabilities: { elicitation: { form: {} } },
-    subscriptions: [],
-    createdAt: now,
-    expiresAt: now + 100 * idleTtlMs,
-    ...parts,
-  };
-}
-
-function describeRecords(open: () => Promise<Bench>): void {
+function describeRecords(open: () => Promise<SessionStoreBench>): void {
   it('gives back a record exactly as it was created, at every door', async () => {
     const { first, last, now } = await open();
     const record = toRecord('s', now(), { logLevel: 'warning', subscriptions: ['notes://1', 'notes://é'] });
@@ -186,7 +132,7 @@ function scribble(record: SessionRecord | undefined): void {
   }
 }
 
-function describeExpiry(open: () => Promise<Bench>): void {
+function describeExpiry(open: () => Promise<SessionStoreBench>): void {
   it('ends a session exactly when it was idle for its time; loading restarts that time, other doors included', async () => {
     const { first, last, now, advance } = await open();
     await first.create(toRecord('s', now()));
@@ -237,7 +183,7 @@ function describeExpiry(open: () => Promise<Bench>): void {
   });
 }
 
-function describeCap(open: () => Promise<Bench>): void {
+function describeCap(open: () => Promise<SessionStoreBench>): void {
   it('ends the longest-idle session of a principal that opens one too many, and nobody else\'s', async () => {
     const { first, last, now, advance } = await open();
     await first.create(toRecord('other', now(), { principalKey: 'key:bob@acme' }));
@@ -278,7 +224,7 @@ function describeCap(open: () => Promise<Bench>): void {
   });
 }
 
-function describeValues(open: () => Promise<Bench>): void {
+function describeValues(open: () => Promise<SessionStoreBench>): void {
   it('writes, reads and removes application values by their version', async () => {
     const { first, last, now } = await open();
     await first.create(toRecord('s', now()));
@@ -365,134 +311,4 @@ function describeValues(open: () => Promise<Bench>): void {
     await Promise.all(Array.from({ length: 20 }, (_, index) => increment(doors[index % doors.length] ?? first)));
     expect((await first.readValue('s', 'n'))?.value).toBe('20');
   });
-}
-
-type Step =
-  | { readonly kind: 'create'; readonly id: string; readonly principalKey: string; readonly lifeMs: number }
-  | { readonly kind: 'load' | 'end' | 'update'; readonly id: string }
-  | { readonly kind: 'write'; readonly id: string; readonly key: string; readonly value: string | undefined; readonly isStale: boolean }
-  | { readonly kind: 'advance'; readonly ms: number };
-
-const ids = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g');
-const steps: fc.Arbitrary<Step> = fc.oneof(
-  fc.record({
-    kind: fc.constant('create' as const),
-    id: ids,
-    principalKey: fc.constantFrom('alice', 'bob'),
-    lifeMs: fc.integer({ min: 1, max: 3 * idleTtlMs }),
-  }),
-  fc.record({ kind: fc.constantFrom('load' as const, 'end' as const, 'update' as const), id: ids }),
-  fc.record({
-    kind: fc.constant('write' as const),
-    id: ids,
-    key: fc.constantFrom('x', 'y'),
-    value: fc.option(fc.constantFrom('1', '2'), { nil: undefined }),
-    isStale: fc.boolean(),
-  }),
-  fc.record({ kind: fc.constant('advance' as const), ms: fc.integer({ min: 1, max: idleTtlMs }) }),
-);
-
-interface ModelSession {
-  record: SessionRecord;
-  usedAt: number;
-  readonly values: Map<string, string>;
-}
-
-/** The port's rules without any thought for cost: a list in the order of last use. */
-class ModelStore {
-  sessions: ModelSession[] = [];
-
-  live(now: number): ModelSession[] {
-    this.sessions = this.sessions.filter(
-      ({ record, usedAt }) => now < usedAt + idleTtlMs && now < record.expiresAt,
-    );
-    return this.sessions;
-  }
-
-  find(id: string, now: number): ModelSession | undefined {
-    return this.live(now).find(({ record }) => record.id === id);
-  }
-
-  remove(session: ModelSession): void {
-    this.sessions = this.sessions.filter((other) => other !== session);
-  }
-
-  create(record: SessionRecord, now: number): readonly string[] {
-    this.sessions.push({ record, usedAt: now, values: new Map() });
-    const own = this.live(now).filter((session) => session.record.principalKey === record.principalKey);
-    const evicted = own.slice(0, Math.max(own.length - maxPerPrincipal, 0));
-    for (const session of evicted) this.remove(session);
-    return evicted.map((session) => session.record.id);
-  }
-
-  touch(session: ModelSession, now: number): void {
-    this.remove(session);
-    session.usedAt = now;
-    this.sessions.push(session);
-  }
-}
-
-function describeModel(open: () => Promise<Bench>): void {
-  it('behaves as the model does through any sequence of steps', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(steps, { maxLength: 40 }), async (sequence) => {
-        const bench = await open();
-        const model = new ModelStore();
-        for (const [index, step] of sequence.entries()) {
-          bench.advance(1);
-          await take(step, bench.doors[index % bench.doors.length] ?? bench.first, bench, model);
-        }
-        for (const id of 'abcdefg') {
-          const expected = model.find(id, bench.now());
-          for (const key of ['x', 'y']) {
-            expect((await bench.first.readValue(id, key))?.value).toBe(expected?.values.get(key));
-          }
-          expect(await bench.first.load(id)).toEqual(expected?.record);
-        }
-      }),
-      { numRuns: 60 },
-    );
-  });
-}
-
-async function take(step: Step, store: SessionStore, bench: Bench, model: ModelStore): Promise<void> {
-  const now = bench.now();
-  if (step.kind === 'advance') {
-    bench.advance(step.ms);
-    return;
-  }
-  const session = model.find(step.id, now);
-  switch (step.kind) {
-    case 'create': {
-      if (session !== undefined) return;
-      const record = toRecord(step.id, now, { principalKey: step.principalKey, expiresAt: now + step.lifeMs });
-      expect(await store.create(record)).toEqual(model.create(record, now));
-      return;
-    }
-    case 'load': {
-      expect(await store.load(step.id)).toEqual(session?.record);
-      if (session !== undefined) model.touch(session, now);
-      return;
-    }
-    case 'end': {
-      expect(await store.end(step.id)).toBe(session !== undefined);
-      if (session !== undefined) model.remove(session);
-      return;
-    }
-    case 'update': {
-      const change = { subscriptions: [`notes://${now}`] };
-      expect(await store.update(step.id, change)).toBe(session !== undefined);
-      if (session !== undefined) session.record = { ...session.record, ...change };
-      return;
-    }
-    case 'write': {
-      const version = (await store.readValue(step.id, step.key))?.version ?? 0;
-      const expectedVersion = step.isStale ? version + 1 : version;
-      const isWritten = await store.writeValue(step.id, step.key, step.value, expectedVersion);
-      expect(isWritten).toBe(session !== undefined && !step.isStale);
-      if (!isWritten) return;
-      if (step.value === undefined) session?.values.delete(step.key);
-      else session?.values.set(step.key, step.value);
-    }
-  }
 }
