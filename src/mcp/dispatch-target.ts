@@ -78,6 +78,8 @@ export interface DispatchTarget {
   readonly serverInfo: Implementation;
   readonly instructions: string | undefined;
   readonly capabilities: ServerCapabilities;
+  /** Whether `requestState` is the target's own business: sealed and opened by it, not by the engine. */
+  readonly ownsRequestState?: boolean;
   /**
    * Answers one request.
    *

@@ -1,0 +1,205 @@
+/**
+ * The 2025 revisions: sessions, and everything in them that is answered the same whatever server is hosted.
+ * MCP 2025-03-26, 2025-06-18, 2025-11-25.
+ */
+import { toPrincipalKey } from '../auth/principal.ts';
+import { ProtocolError, protocolErrorCodes } from '../errors.ts';
+import type { SessionRecord } from '../sessions/session-store.ts';
+import type { CallReply } from './call-reply.ts';
+import type { CancelReason } from './calls-in-flight.ts';
+import type { Engine } from './engine.ts';
+import { isId, isRecord, renderResult } from './json-rpc.ts';
+import { LegacyExchange } from './legacy-exchange.ts';
+import { isLoggingLevel } from './logging-levels.ts';
+import { isImplementation } from './modern-envelope.ts';
+import { cancelMessages } from './modern-protocol.ts';
+import { isLegacyVersion, legacyVersions } from './protocol-versions.ts';
+import type { ClientCapabilities, JsonRpcNotification, JsonRpcRequest } from './protocol-types.ts';
+import { type RpcReply, toErrorReply } from './rpc-reply.ts';
+import type { Caller } from './server-exchange.ts';
+import { createSessionState } from './session-values.ts';
+
+/** Most resources one session may be subscribed to. */
+export const maxSubscriptions = 1000;
+
+/** Longest resource URI that may be subscribed to. */
+export const maxSubscribedUriLength = 2048;
+
+/** How one legacy request is answered. */
+export interface LegacyCall {
+  readonly caller: Caller;
+  readonly session: SessionRecord;
+  readonly reply: CallReply;
+}
+
+/** A session that was just opened. */
+export interface OpenedSession {
+  readonly session: SessionRecord;
+  readonly reply: RpcReply;
+}
+
+/** Serves legacy sessions. */
+export interface LegacyProtocol {
+  /**
+   * Answers `initialize`: opens a session under an id that the caller made.
+   *
+   * @throws ProtocolError `-32602` for malformed params
+   */
+  initialize(request: JsonRpcRequest, caller: Caller, sessionId: string): Promise<OpenedSession>;
+  /** Answers a request through `call.reply`. Never rejects. */
+  answer(request: JsonRpcRequest, call: LegacyCall): void;
+  /** Takes a client's notification. */
+  notified(notification: JsonRpcNotification, session: SessionRecord, caller: Caller): Promise<void>;
+  /** Ends a session on this instance and tells the others. @returns whether it existed */
+  end(sessionId: string): Promise<boolean>;
+}
+
+const noParams: Readonly<Record<string, unknown>> = {};
+/** Requests that only the modern era has. */
+const modernMethods: ReadonlySet<string> = new Set(['server/discover', 'subscriptions/listen']);
+
+/** The legacy era of one engine. */
+export function createLegacyProtocol(engine: Engine): LegacyProtocol {
+  const { target, sessions, events, calls, logger, limits } = engine;
+
+  const housekeeping: Readonly<Record<string, (params: Readonly<Record<string, unknown>>, session: SessionRecord) => Promise<string>>> = {
+    ping: () => Promise.resolve('{}'),
+    'logging/setLevel': async ({ level }, session) => {
+      if (!isLoggingLevel(level)) throw invalid('level is not a log level');
+      await sessions.update(session.id, { logLevel: level });
+      return '{}';
+    },
+    'resources/subscribe': async ({ uri }, session) => {
+      requireSubscribable(uri);
+      if (session.subscriptions.includes(uri)) return '{}';
+      if (session.subscriptions.length >= maxSubscriptions) throw invalid(`a session may subscribe to at most ${maxSubscriptions} resources`);
+      await changeSubscriptions(session, [...session.subscriptions, uri]);
+      return '{}';
+    },
+    'resources/unsubscribe': async ({ uri }, session) => {
+      requireSubscribable(uri);
+      await changeSubscriptions(session, session.subscriptions.filter((other) => other !== uri));
+      return '{}';
+    },
+  };
+
+  const changeSubscriptions = async (session: SessionRecord, subscriptions: readonly string[]): Promise<void> => {
+    await sessions.update(session.id, { subscriptions });
+    // Whoever holds the session's stream must look again.
+    await engine.bus.publish(`session.${session.id}`, 'changed');
+  };
+
+  const requireSubscribable: (uri: unknown) => asserts uri is string = (uri) => {
+    if (target.capabilities.resources?.subscribe !== true) throw new ProtocolError(protocolErrorCodes.methodNotFound, 'Method not found: resources/subscribe');
+    if (typeof uri !== 'string' || uri.length > maxSubscribedUriLength) throw invalid(`uri must be a string of at most ${maxSubscribedUriLength} characters`);
+  };
+
+  const dispatch = (request: JsonRpcRequest, exchange: LegacyExchange, session: SessionRecord): Promise<string> => {
+    const params = request.params ?? noParams;
+    const { method } = request;
+    if (Object.hasOwn(housekeeping, method)) return (housekeeping[method] as (typeof housekeeping)[string])(params, session);
+    if (modernMethods.has(method)) return Promise.reject(new ProtocolError(protocolErrorCodes.methodNotFound, `Method not found: ${method}`));
+    return target.dispatch({ method, params }, exchange);
+  };
+
+  const createExchange = (id: JsonRpcRequest['id'], session: SessionRecord, caller: Caller, reply: CallReply | undefined): LegacyExchange => {
+    const exchange: LegacyExchange = new LegacyExchange(
+      {
+        id,
+        session,
+        caller,
+        answers: engine.answers,
+        push: (message) => {
+          if (!exchange.isAborted) reply?.push(message);
+        },
+        release: (retryMs) => reply?.upgrade().release(retryMs ?? limits.retryMs),
+        state: () => createSessionState(sessions, session.id),
+      },
+      engine,
+    );
+    return exchange;
+  };
+
+  return {
+    initialize: async (request, caller, sessionId) => {
+      const session = parseInitialize(request, caller, sessionId, engine);
+      const evicted = await sessions.create(session);
+      await Promise.all(evicted.map(endStreams));
+      const result = JSON.stringify({
+        protocolVersion: session.protocolVersion,
+        capabilities: target.capabilities,
+        serverInfo: target.serverInfo,
+        instructions: target.instructions,
+      });
+      return { session, reply: { status: 200, text: renderResult(request.id, result) } };
+    },
+    answer: (request, { caller, session, reply }) => {
+      const exchange = createExchange(request.id, session, caller, reply);
+      const finish = ({ status, text }: RpcReply): void => {
+        forget();
+        reply.finish(status, text);
+      };
+      const fail = (error: unknown): void => {
+        finish(toErrorReply(request.id, error, { era: 'legacy', requestId: caller.requestId, logger }));
+      };
+      const forget = calls.add({
+        scope: session.id,
+        id: request.id,
+        startedAt: engine.now(),
+        upgrade: () => reply.upgrade(),
+        cancel: (reason: CancelReason) => {
+          exchange.abort();
+          fail(new ProtocolError(protocolErrorCodes.internalError, cancelMessages[reason]));
+        },
+      });
+      dispatch(request, exchange, session).then((text) => {
+        finish({ status: 200, text: renderResult(request.id, text) });
+      }, fail);
+    },
+    notified: async (notification, session, caller) => {
+      if (notification.method === 'notifications/cancelled') {
+        const requestId = notification.params?.['requestId'];
+        if (isId(requestId)) await calls.cancel(session.id, requestId);
+        return;
+      }
+      target.notified?.(notification, createExchange(0, session, caller, undefined));
+    },
+    end: async (sessionId) => {
+      const existed = await sessions.end(sessionId);
+      await endStreams(sessionId);
+      return existed;
+    },
+  };
+
+  async function endStreams(sessionId: string): Promise<void> {
+    await events.end(sessionId);
+    calls.cancelScope(sessionId, 'session_ended');
+    await engine.bus.publish(`session.${sessionId}`, 'ended');
+  }
+}
+
+function parseInitialize(request: JsonRpcRequest, caller: Caller, id: string, engine: Engine): SessionRecord {
+  const { protocolVersion, clientInfo, capabilities } = request.params ?? noParams;
+  if (typeof protocolVersion !== 'string') throw invalid('protocolVersion must be a string');
+  if (!isImplementation(clientInfo)) throw invalid('clientInfo needs a name and a version');
+  if (capabilities !== undefined && !isRecord(capabilities)) throw invalid('capabilities must be an object');
+  const createdAt = engine.now();
+  const { principal } = caller;
+  return {
+    id,
+    principalKey: toPrincipalKey(principal),
+    tenantId: principal.activeTenantId,
+    credentialId: principal.credentialId,
+    // MCP 2025-11-25, Lifecycle, Version Negotiation: theirs if we have it, else our newest.
+    protocolVersion: isLegacyVersion(protocolVersion) ? protocolVersion : (legacyVersions[0] as string),
+    clientInfo: { name: clientInfo.name, version: clientInfo.version, ...(clientInfo.title === undefined ? {} : { title: clientInfo.title }) },
+    clientCapabilities: (capabilities ?? {}) as ClientCapabilities,
+    subscriptions: [],
+    createdAt,
+    expiresAt: Math.min(createdAt + engine.limits.sessionTtlMs, principal.expiresAt ?? Number.MAX_SAFE_INTEGER),
+  };
+}
+
+function invalid(problem: string): ProtocolError {
+  return new ProtocolError(protocolErrorCodes.invalidParams, `Invalid params: ${problem}`);
+}

@@ -1,0 +1,185 @@
+/**
+ * The part of RFC 6570 that can be turned around, from a URI to the values that made it.
+ *
+ * Does not check what a value means: a decoded value may hold `/` or `..` (`%2F` in a segment), so whoever takes it
+ * for a path must check it.
+ */
+
+/** A template, ready to match and to expand. */
+export interface UriTemplate {
+  /** As written. */
+  readonly template: string;
+  /** In the order of the template. */
+  readonly variables: readonly string[];
+  /**
+   * The variables' values, percent-decoded. Where a URI can be read in several ways, earlier variables take as much
+   * as they can.
+   *
+   * @returns `undefined` when the URI is not of this template, is longer than 8192 characters, or is wrongly
+   *   percent-encoded
+   */
+  match(uri: string): Record<string, string> | undefined;
+  /**
+   * The URI that these values make. Values are plain text: a `%` in one is encoded too.
+   *
+   * @throws TypeError when a variable has no value, an empty one, or one that is not well-formed Unicode
+   */
+  expand(values: Readonly<Record<string, string>>): string;
+}
+
+/** Longer URIs are not looked at: matching takes room and time in proportion. */
+const maxUriLength = 8192;
+
+const maxVariables = 16;
+
+const supported = 'Supported are {name} (one segment), {+name} (may hold slashes) and literal text.';
+
+interface Variable {
+  readonly name: string;
+  /** `{+name}`: reserved characters stay as they are, so the value may hold `/`, `?` and `#`. */
+  readonly isReserved: boolean;
+  /** The literal text up to the next variable, or to the end. */
+  readonly suffix: string;
+}
+
+/**
+ * Reads a template: literal text, `{name}` and `{+name}`, each name once, with literal text between any two.
+ *
+ * @throws TypeError for anything else, naming the template and what is supported
+ * @see RFC 6570, sections 3.2.2 and 3.2.3
+ */
+export function compileUriTemplate(template: string): UriTemplate {
+  const { prefix, variables } = parseTemplate(template);
+  return {
+    template,
+    variables: variables.map(({ name }) => name),
+    match: (uri) => match(prefix, variables, uri),
+    expand: (values) =>
+      prefix + variables.map((variable) => encode(variable, values[variable.name], template) + variable.suffix).join(''),
+  };
+}
+
+function parseTemplate(template: string): { prefix: string; variables: readonly Variable[] } {
+  const fail = (problem: string): never => {
+    throw new TypeError(`URI template ${JSON.stringify(template)}: ${problem} ${supported}`);
+  };
+  const [prefix = '', ...pieces] = template.split('{');
+  if (prefix.includes('}')) fail('a } has no { before it.');
+  const variables = pieces.map((piece, index) => {
+    const [expression = '', suffix, ...rest] = piece.split('}');
+    if (suffix === undefined) return fail('a { is not closed.');
+    if (rest.length > 0) return fail('a } has no { before it.');
+    if (suffix === '' && index < pieces.length - 1) {
+      return fail(`nothing stands between {${expression}} and the variable after it, so where one ends is unknown.`);
+    }
+    const isReserved = expression.startsWith('+');
+    const name = isReserved ? expression.slice(1) : expression;
+    if (!/^\w+(?:\.\w+)*$/.test(name)) return fail(`{${expression}} is not supported.`);
+    return { name, isReserved, suffix };
+  });
+  const names = variables.map(({ name }) => name);
+  const repeated = names.find((name, index) => names.indexOf(name) !== index);
+  if (repeated !== undefined) fail(`the variable ${repeated} is there twice.`);
+  if (variables.length > maxVariables) fail(`it has more than ${maxVariables} variables.`);
+  return { prefix, variables };
+}
+
+function match(prefix: string, variables: readonly Variable[], uri: string): Record<string, string> | undefined {
+  if (uri.length > maxUriLength || !uri.startsWith(prefix)) return undefined;
+  if (variables.length === 0) return uri === prefix ? {} : undefined;
+  const limits = toSegmentEnds(uri);
+  const ends = toEnds(variables, uri, limits);
+  const values: [string, string][] = [];
+  let start = prefix.length;
+  for (const [index, variable] of variables.entries()) {
+    const end = chooseEnd(variable, ends[index], start, uri.length, limits);
+    if (end <= start) return undefined;
+    const value = decode(uri.slice(start, end));
+    if (value === undefined) return undefined;
+    values.push([variable.name, value]);
+    start = end + variable.suffix.length;
+  }
+  return Object.fromEntries(values);
+}
+
+/**
+ * For each variable, and each place in the URI, the last place at or before it where that variable may end so that
+ * all after it still fits; -1 for none.
+ *
+ * Worked out from the last variable to the first, so that matching never goes back: a regular expression with
+ * several `.+` would take time in a power of the URI's length.
+ */
+function toEnds(variables: readonly Variable[], uri: string, limits: Int32Array): readonly Int32Array[] {
+  const ends: Int32Array[] = [];
+  for (let index = variables.length - 1; index >= 0; index -= 1) {
+    const variable = variables[index] as Variable;
+    const following = variables[index + 1];
+    const fitsAfter = (place: number): boolean =>
+      following === undefined
+        ? place === uri.length
+        : chooseEnd(following, ends[0], place, uri.length, limits) > place;
+    const lastEnds = new Int32Array(uri.length + 1).fill(-1);
+    let last = -1;
+    for (let place = 0; place <= uri.length; place += 1) {
+      if (uri.startsWith(variable.suffix, place) && fitsAfter(place + variable.suffix.length)) last = place;
+      lastEnds[place] = last;
+    }
+    ends.unshift(lastEnds);
+  }
+  return ends;
+}
+
+/** Where a variable that starts at `start` ends; not past `start` when it cannot be there. */
+function chooseEnd(
+  { isReserved }: Variable,
+  lastEnds: Int32Array | undefined,
+  start: number,
+  length: number,
+  limits: Int32Array,
+): number {
+  return lastEnds?.[isReserved ? length : (limits[start] ?? -1)] ?? -1;
+}
+
+/** For each place in a URI, where the segment that it is in ends. */
+function toSegmentEnds(uri: string): Int32Array {
+  const ends = new Int32Array(uri.length + 1);
+  let end = uri.length;
+  for (let place = uri.length; place >= 0; place -= 1) {
+    const character = uri[place];
+    if (character === '/' || character === '?' || character === '#') end = place;
+    ends[place] = end;
+  }
+  return ends;
+}
+
+function decode(text: string): string | undefined {
+  if (!text.includes('%')) return text;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function encode({ name, isReserved }: Variable, value: string | undefined, template: string): string {
+  if (value === undefined || value === '') {
+    throw new TypeError(`URI template ${JSON.stringify(template)}: the variable ${name} needs a value that is not empty.`);
+  }
+  try {
+    return isReserved ? encodeReserved(value) : encodeURIComponent(value).replace(/[!'()*]/g, toPercentCode);
+  } catch (cause) {
+    throw new TypeError(
+      `URI template ${JSON.stringify(template)}: the value of ${name} is not well-formed Unicode.`,
+      { cause },
+    );
+  }
+}
+
+/** RFC 6570 lets reserved characters through here; `encodeURI` would, too, but for the brackets. */
+function encodeReserved(value: string): string {
+  return encodeURI(value).replaceAll('%5B', '[').replaceAll('%5D', ']');
+}
+
+function toPercentCode(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+}
