@@ -1,0 +1,46 @@
+import { maxTermLength } from './limits.ts';
+
+/** Scripts written without spaces between words: each character is a word of its own here. */
+const unspaced = ['Han', 'Hiragana', 'Katakana', 'Thai', 'Lao', 'Khmer', 'Myanmar']
+  .map((script) => `\\p{Script=${script}}`)
+  .join('');
+const wordPattern = new RegExp(`[${unspaced}]|(?:(?![${unspaced}])[\\p{L}\\p{N}\\p{M}])+`, 'gu');
+
+/** Accents proper; the vowel signs of Indic scripts are script-specific and stay. */
+const accents = /\p{Script=Inherited}/gu;
+
+/** A word where it stands in a text, and the terms it is searched by (usually one). */
+export interface Word {
+  readonly start: number;
+  readonly terms: readonly string[];
+}
+
+/** The words of a text in order. */
+export function* findWords(text: string): Generator<Word> {
+  for (const match of text.matchAll(wordPattern)) {
+    const terms = foldWord(match[0]).match(wordPattern) ?? [];
+    if (terms.length > 0) yield { start: match.index, terms: terms.map(clip) };
+  }
+}
+
+/** A text as search sees it: its words without case and accents, so that `Café` and `CAFE` are one. */
+export function toTerms(text: string): string[] {
+  return Array.from(findWords(text)).flatMap(({ terms }) => terms);
+}
+
+/**
+ * Whether a text's term answers a search's term.
+ *
+ * @param isPrefix the last word of a search may be still unfinished
+ */
+export function isTermMatch(term: string, wanted: string, isPrefix: boolean): boolean {
+  return isPrefix ? term.startsWith(wanted) : term === wanted;
+}
+
+function foldWord(word: string): string {
+  return word.toLowerCase().normalize('NFKD').replace(accents, '').toLowerCase();
+}
+
+function clip(term: string): string {
+  return term.length <= maxTermLength ? term : Array.from(term).slice(0, maxTermLength).join('');
+}
