@@ -97,8 +97,8 @@ export const settings = {
     keyPrefix: {
       kind: 'text',
       variable: 'KEY_PREFIX',
-      pattern: '[a-z][a-z0-9]{0,31}',
-      expected: 'up to 32 lower-case letters and digits, a letter first',
+      pattern: '[a-z][a-z0-9]{0,15}',
+      expected: 'up to 16 lower-case letters and digits, a letter first',
       default: 'mooring',
       sentence: 'What new API keys start with: `<prefix>_mcp_...`. Keys with another prefix keep working.',
     },

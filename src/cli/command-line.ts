@@ -1,0 +1,53 @@
+import { Command, CommanderError } from 'commander';
+import { addStartCommand, type StartDeps } from './commands/start.ts';
+import { renderFailure } from './render-failure.ts';
+
+/** What the command line needs of its surroundings. */
+export interface CommandLineDeps extends StartDeps {
+  readonly version: string;
+  /** Text about failures and usage, on stderr. */
+  readonly printError: (text: string) => void;
+}
+
+const usageExitCode = 2;
+const failureExitCode = 1;
+
+/** Every command, described but not run. */
+export function createCommandLine(deps: CommandLineDeps): Command {
+  const program = new Command('mooring')
+    .description('The production host for Model Context Protocol servers.')
+    .version(deps.version, '--version', 'print the version')
+    .helpOption('-h, --help', 'explain a command')
+    .configureOutput({ writeOut: deps.print, writeErr: deps.printError })
+    .showHelpAfterError('(--help explains it)')
+    .exitOverride()
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ mooring start servers/notes
+  $ mooring start ./server.js --stdio
+  $ mooring start --help`,
+    );
+  addStartCommand(program, deps);
+  return program;
+}
+
+/**
+ * Runs one command to its end.
+ *
+ * @param args without the runtime and the script
+ * @returns the exit code: 0, 1 when the command failed, 2 when it was called wrongly
+ */
+export async function runCommandLine(args: readonly string[], deps: CommandLineDeps): Promise<number> {
+  try {
+    await createCommandLine(deps).parseAsync(args, { from: 'user' });
+    return 0;
+  } catch (error) {
+    // Commander has already printed what was wrong, or the help that was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : usageExitCode;
+    const withStack = ['debug', 'trace'].includes(deps.environment['LOG_LEVEL'] ?? '');
+    deps.printError(renderFailure(error, { withStack }));
+    return failureExitCode;
+  }
+}

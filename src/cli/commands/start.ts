@@ -1,0 +1,151 @@
+import { accessSync, constants, mkdirSync } from 'node:fs';
+import { relative } from 'node:path';
+import type { Command } from 'commander';
+import type { Environment } from '../../config/env.ts';
+import { loadConfig } from '../../config/load-config.ts';
+import type { RawSetting } from '../../config/parse-config.ts';
+import { createLogger, type Logger } from '../../telemetry/logger.ts';
+import { CommandFailure } from '../command-failure.ts';
+import { renderFirstRun, renderLaterRun } from '../first-run-text.ts';
+import type { CreateHost, Host } from '../hosting.ts';
+import { loadServerModule } from '../load-server-module.ts';
+import { renderSettingsHelp } from '../settings-help.ts';
+import { closeWithin, type SignalSource, stopOnSignals } from '../stop-on-signals.ts';
+
+/** What `mooring start` needs of its surroundings. */
+export interface StartDeps {
+  readonly environment: Environment;
+  readonly workingDir: string;
+  /** Text for the person, on stdout. */
+  readonly print: (text: string) => void;
+  readonly createHost: CreateHost;
+  readonly signals: SignalSource & UncaughtSource;
+  /** Ends the process at once. */
+  readonly exit: (code: number) => void;
+}
+
+/** Where Node.js tells of errors that nobody handled. */
+export interface UncaughtSource {
+  on(event: 'unhandledRejection' | 'uncaughtException', listener: (error: unknown) => void): unknown;
+}
+
+interface StartFlags {
+  readonly stdio?: true;
+  readonly port?: string;
+  readonly host?: string;
+}
+
+// What closing may take beyond the grace period itself: the last writes and the closing of files.
+const closeMarginMs = 2000;
+
+/** Adds `mooring start <module>`. */
+export function addStartCommand(program: Command, deps: StartDeps): void {
+  program
+    .command('start')
+    .summary('serve a module over HTTP or stdio')
+    .description('Serves the MCP server that a module exports, with everything around it.')
+    .argument('<module>', 'a file, or a folder with a package.json, that exports a server')
+    .option('--stdio', 'serve one client over standard input and output, as MCP_TRANSPORT=stdio does')
+    .option('--port <number>', 'the port to listen on, as PORT')
+    .option('--host <address>', 'the address to listen on, as HOST')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ mooring start ./server.js
+  $ mooring start servers/notes --port 3000
+  $ mooring start ./server.js --stdio
+  $ HOST=0.0.0.0 PUBLIC_URL=https://mcp.example.com mooring start ./server.js
+${renderSettingsHelp()}`,
+    )
+    .action((module: string, flags: StartFlags) => start(module, flags, deps));
+}
+
+async function start(module: string, flags: StartFlags, deps: StartDeps): Promise<void> {
+  const { config, secrets } = await loadConfig({
+    environment: deps.environment,
+    workingDir: deps.workingDir,
+    flags: toRawSettings(flags),
+  });
+  const { dataDir } = config.storage;
+  prepareFolder(dataDir);
+  const logger = createLogger({ level: config.log.logLevel });
+  watchUncaught(deps, logger);
+  const hosted = await loadServerModule(module, { workingDir: deps.workingDir, dataDir });
+  const host = await deps.createHost({ server: hosted.server, config, secrets, logger });
+  const limitMs = config.server.shutdownGraceMs + closeMarginMs;
+  try {
+    if (config.server.transport === 'stdio') {
+      await Promise.race([host.serveStdio(), waitForStop(host, limitMs, logger, deps)]);
+      await closeWithin(() => host.close(), limitMs);
+      return;
+    }
+    const stopped = waitForStop(host, limitMs, logger, deps);
+    const { url } = await host.listen();
+    const running = { name: hosted.name, url, dataDir: toShown(deps.workingDir, dataDir) };
+    const { firstRun } = host;
+    deps.print(
+      firstRun === undefined
+        ? renderLaterRun(running)
+        : renderFirstRun(running, { tenantName: firstRun.tenant.name, secret: firstRun.secret }),
+    );
+    await stopped;
+  } catch (error) {
+    await closeWithin(() => host.close(), limitMs);
+    throw error;
+  } finally {
+    await logger.flush();
+  }
+}
+
+async function waitForStop(host: Host, limitMs: number, logger: Logger, deps: StartDeps): Promise<void> {
+  const stopped = await stopOnSignals({
+    signals: deps.signals,
+    exit: deps.exit,
+    close: () => host.close(),
+    limitMs,
+  });
+  if (stopped === 'closed') return;
+  logger.warn('host.stopped_late', { limitMs });
+  await logger.flush();
+  throw new CommandFailure(`Requests in flight were cut after ${limitMs} ms (SHUTDOWN_GRACE_MS).`);
+}
+
+/**
+ * A rejection that nobody handled is most often one call of one caller gone wrong: it is logged, and the others go
+ * on. After an exception that nobody caught nothing is known of the process: it ends.
+ */
+function watchUncaught({ signals, exit }: StartDeps, logger: Logger): void {
+  signals.on('unhandledRejection', (error) => logger.error('process.unhandled_rejection', {}, error));
+  signals.on('uncaughtException', (error) => {
+    logger.error('process.uncaught_exception', {}, error);
+    void logger.flush().then(() => exit(1));
+  });
+}
+
+/** Made readable for its owner only: keys' hashes and tenants' data live in it. */
+function prepareFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    accessSync(path, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason';
+    throw new CommandFailure(
+      `The data folder ${path} cannot be written (${code}). Allow it, or choose another with DATA_DIR.`,
+      { cause: error },
+    );
+  }
+}
+
+function toRawSettings(flags: StartFlags): ReadonlyMap<string, RawSetting> {
+  const raw = new Map<string, RawSetting>();
+  if (flags.stdio) raw.set('transport', { from: '--stdio', value: 'stdio' });
+  if (flags.port !== undefined) raw.set('port', { from: '--port', value: flags.port });
+  if (flags.host !== undefined) raw.set('host', { from: '--host', value: flags.host });
+  return raw;
+}
+
+function toShown(workingDir: string, path: string): string {
+  const fromHere = relative(workingDir, path);
+  return fromHere === '' || fromHere.startsWith('..') ? path : fromHere;
+}

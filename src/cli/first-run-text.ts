@@ -1,0 +1,113 @@
+/** What the texts about a running server speak of. */
+export interface RunningServer {
+  /** As the server calls itself; becomes its name in client configurations. */
+  readonly name: string;
+  /** The MCP endpoint. */
+  readonly url: string;
+  /** Where the data is kept. */
+  readonly dataDir: string;
+}
+
+/** The first key, while it can still be shown. */
+export interface FirstKey {
+  readonly tenantName: string;
+  readonly secret: string;
+}
+
+/** What a person reads after the first start: where the server is, the key, and how to connect each client. */
+export function renderFirstRun(server: RunningServer, key: FirstKey): string {
+  const name = toClientName(server.name);
+  return `
+${renderHeading(server)}
+
+  This is the first run. A tenant named "${key.tenantName}" was created, and a key for it:
+
+    ${key.secret}
+
+  It is shown this once: keep it. Everything is kept in ${server.dataDir}
+
+Claude Code
+
+${indent(renderClaudeCode(name, server.url, key.secret))}
+
+Cursor, in .cursor/mcp.json
+
+${indent(renderClientFile('mcpServers', name, { url: server.url }, key.secret))}
+
+VS Code, in .vscode/mcp.json
+
+${indent(renderClientFile('servers', name, { type: 'http', url: server.url }, key.secret))}
+
+MCP Inspector (Node.js 22 or later)
+
+${indent(renderInspector(server.url, key.secret))}
+
+curl
+
+${indent(renderCurl(server.url, key.secret))}
+
+Stop with Ctrl+C.
+`;
+}
+
+/** What a person reads after every later start. */
+export function renderLaterRun(server: RunningServer): string {
+  return `
+${renderHeading(server)}
+
+  Everything is kept in ${server.dataDir}
+  For another key: mooring keys create --help
+
+Stop with Ctrl+C.
+`;
+}
+
+function renderHeading(server: RunningServer): string {
+  return `${server.name} is running at ${server.url}`;
+}
+
+function renderClaudeCode(name: string, url: string, secret: string): string {
+  return `claude mcp add --transport http ${name} ${url} \\
+  --header "Authorization: Bearer ${secret}"`;
+}
+
+function renderClientFile(
+  listName: string,
+  name: string,
+  address: Readonly<Record<string, string>>,
+  secret: string,
+): string {
+  const client = { ...address, headers: { Authorization: `Bearer ${secret}` } };
+  return JSON.stringify({ [listName]: { [name]: client } }, undefined, 2);
+}
+
+function renderInspector(url: string, secret: string): string {
+  return `npx @modelcontextprotocol/inspector --cli ${url} --transport http \\
+  --header "Authorization: Bearer ${secret}" \\
+  --method tools/list`;
+}
+
+/** A request of the 2026-07-28 revision: what it says of itself travels with it, so it needs no session. */
+function renderCurl(url: string, secret: string): string {
+  const meta = `"io.modelcontextprotocol/protocolVersion":"2026-07-28",
+  "io.modelcontextprotocol/clientInfo":{"name":"curl","version":"1"},
+  "io.modelcontextprotocol/clientCapabilities":{}`;
+  return `curl ${url} \\
+  -H 'Authorization: Bearer ${secret}' \\
+  -H 'Content-Type: application/json' \\
+  -H 'Accept: application/json, text/event-stream' \\
+  -H 'MCP-Protocol-Version: 2026-07-28' \\
+  -H 'Mcp-Method: tools/list' \\
+  -d '{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{
+  ${meta}}}}'`;
+}
+
+/** Letters, digits, `-` and `_`, which every client and every shell takes as they are. */
+function toClientName(name: string): string {
+  const plain = name.replace(/[^A-Za-z0-9_-]+/g, '-').replace(/^-+|-+$/g, '');
+  return plain === '' ? 'mooring' : plain;
+}
+
+function indent(text: string): string {
+  return text.replaceAll(/^/gm, '  ');
+}
