@@ -1,0 +1,116 @@
+/** What is measured: which server, with how many tools, in which era. */
+import { fileURLToPath } from 'node:url';
+import type { ServerSpec } from './server-process.ts';
+import type { Era } from './wire.ts';
+
+/** The compiled runner lives in `dist-tools/bench`. */
+const compiled = new URL('.', import.meta.url);
+/** The sources: the peers are plain modules, so that they find the packages installed beside them. */
+export const benchFolder: string = fileURLToPath(new URL('../../bench/', compiled));
+
+const mooringModule = fileURLToPath(new URL('mooring-server.js', compiled));
+
+/** One line of the report. */
+export interface BenchCase {
+  /** `<server>/<era>/<tools>`, or `bare`. */
+  readonly name: string;
+  readonly server: ServerSpec;
+  /** Cases with the same key share one process. */
+  readonly serverKey: string;
+  readonly era: Era;
+  /** What this server's best configuration for the case is, for a reader of the table. */
+  readonly note: string;
+}
+
+/** The name of the yardstick. */
+export const bareName = 'bare';
+
+interface Family {
+  readonly server: string;
+  readonly toServer: (tools: number) => ServerSpec;
+  readonly modern?: readonly number[];
+  readonly legacy?: readonly number[];
+  readonly modernNote?: string;
+  readonly legacyNote?: string;
+}
+
+const everySize = [1, 20, 100] as const;
+
+const families: readonly Family[] = [
+  {
+    server: 'mooring',
+    toServer: toMooringServer,
+    modern: everySize,
+    legacy: everySize,
+    modernNote: 'API key checked, headers and schemas validated, logged',
+    legacyNote: 'the same, with a session in memory per connection',
+  },
+  {
+    server: 'sdk',
+    toServer: toPeer('sdk'),
+    modern: everySize,
+    legacy: [20],
+    modernNote: 'createMcpHandler, JSON answers',
+    legacyNote: 'createMcpHandler, stateless fallback, SSE answers',
+  },
+  { server: 'sdk-sessions', toServer: toPeer('sdk-sessions'), legacy: [20], legacyNote: 'live sessions, JSON answers' },
+  {
+    server: 'tmcp',
+    toServer: toPeer('tmcp'),
+    modern: everySize,
+    legacy: [20],
+    modernNote: 'SSE answers: it has no others',
+    legacyNote: '2025-06-18, sessions in memory, SSE answers',
+  },
+  { server: 'fastmcp', toServer: toPeer('fastmcp'), legacy: everySize, legacyNote: 'stateless, JSON answers' },
+  {
+    server: 'mcp-use',
+    toServer: toPeer('mcp-use'),
+    modern: everySize,
+    legacy: [20],
+    modernNote: 'JSON answers',
+    legacyNote: 'stateless, SSE answers',
+  },
+  {
+    server: 'mcp-handler',
+    toServer: toPeer('mcp-handler'),
+    modern: everySize,
+    legacy: [20],
+    modernNote: 'JSON answers',
+    legacyNote: 'stateless, SSE answers',
+  },
+];
+
+/** Every case, the yardstick first. */
+export function listCases(): readonly BenchCase[] {
+  const bare: BenchCase = {
+    name: bareName,
+    server: toPeer('bare')(1),
+    serverKey: bareName,
+    era: 'modern',
+    note: 'node:http, JSON in and out',
+  };
+  return [bare, ...families.flatMap(toCases)];
+}
+
+/** The product's server, as every measurement starts it. */
+export function toMooringServer(tools: number): ServerSpec {
+  return { module: mooringModule, arguments: [String(tools)], isLogging: true, needsFolder: true };
+}
+
+function toCases(family: Family): readonly BenchCase[] {
+  const toCase = (era: Era, tools: number, note = ''): BenchCase => ({
+    name: `${family.server}/${era}/${tools}`,
+    server: family.toServer(tools),
+    serverKey: `${family.server}/${tools}`,
+    era,
+    note,
+  });
+  const modern = (family.modern ?? []).map((tools) => toCase('modern', tools, family.modernNote));
+  const legacy = (family.legacy ?? []).map((tools) => toCase('legacy', tools, family.legacyNote));
+  return [...modern, ...legacy];
+}
+
+function toPeer(name: string): (tools: number) => ServerSpec {
+  return (tools) => ({ module: `${benchFolder}peers/${name}.mjs`, arguments: [String(tools)] });
+}

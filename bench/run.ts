@@ -1,0 +1,132 @@
+/**
+ * `npm run bench`: what a call costs here, against a bare `node:http` echo and against other servers.
+ *
+ * Standard output is the report alone; progress and failures go to standard error.
+ */
+import { parseArgs } from 'node:util';
+import { bareName, listCases, type BenchCase } from './cases.ts';
+import { measureExtras } from './extras.ts';
+import { installPeers } from './peers-installed.ts';
+import { describeMachine, renderReport, toCaseFigures, type Report } from './report.ts';
+import { runRounds } from './rounds.ts';
+import { connectionCount, prepareCase, ServerPool, takeSample, type PreparedCase } from './sampler.ts';
+
+const help = `npm run bench -- [options]
+  --rounds <n>     rounds over all cases, interleaved; default 9
+  --seconds <n>    length of one sample; default 0.5
+  --only <words>   cases whose name contains one of these, separated by commas; bare is always measured
+  --no-extras      leave out cold start, memory and session figures
+  --json           one JSON object on standard output
+`;
+
+interface Options {
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly only: readonly string[];
+  readonly json: boolean;
+  readonly extras: boolean;
+}
+
+const maxWarmUpMs = 2_000;
+
+await main();
+
+async function main(): Promise<void> {
+  const options = parseOptions();
+  if (options === undefined) return;
+  const installProblem = await installPeers(say);
+  if (installProblem !== undefined) say(`peers are missing: ${installProblem}`);
+  const cases = listCases().filter((each) => isWanted(each, options.only));
+  const failures = new Map<BenchCase, string>();
+  const figures = await measureCases(cases, options, failures);
+  const wantsExtras = options.extras && cases.some(({ name }) => name.startsWith('mooring/'));
+  const report: Report = {
+    machine: describeMachine(),
+    node: process.version,
+    connections: connectionCount,
+    rounds: options.rounds,
+    seconds: options.seconds,
+    cases: figures,
+    extras: wantsExtras ? await measureExtras(figures, say) : {},
+  };
+  process.stdout.write(options.json ? `${JSON.stringify(report, undefined, 2)}\n` : renderReport(report));
+  if (failures.size > 0) process.exitCode = 1;
+}
+
+async function measureCases(
+  cases: readonly BenchCase[],
+  { rounds, seconds }: Options,
+  failures: Map<BenchCase, string>,
+): Promise<Report['cases']> {
+  const pool = new ServerPool();
+  try {
+    const [bare, ...others] = await prepareAll(cases, pool, failures);
+    if (bare?.benchCase.name !== bareName) throw new Error('the bare echo cannot be measured: there is no yardstick');
+    const samples = await runRounds(bare, others, {
+      rounds,
+      sampleMs: seconds * 1000,
+      report: say,
+      onFailure: (benchCase, error) => fail(failures, benchCase, error),
+    });
+    return toCaseFigures(samples, failures);
+  } finally {
+    await pool.close();
+  }
+}
+
+async function prepareAll(
+  cases: readonly BenchCase[],
+  pool: ServerPool,
+  failures: Map<BenchCase, string>,
+): Promise<readonly PreparedCase[]> {
+  const prepared: PreparedCase[] = [];
+  for (const each of cases) {
+    say(`starting ${each.name}`);
+    try {
+      const ready = await prepareCase(each, pool);
+      // The first sample both proves the answers and lets the compiler do its work; it is not counted.
+      await takeSample(ready, maxWarmUpMs);
+      prepared.push(ready);
+    } catch (error) {
+      fail(failures, each, error);
+    }
+  }
+  return prepared;
+}
+
+function fail(failures: Map<BenchCase, string>, benchCase: BenchCase, error: unknown): void {
+  const message = error instanceof Error ? error.message : String(error);
+  failures.set(benchCase, message);
+  say(`${benchCase.name} is left out: ${message}`);
+}
+
+function isWanted({ name }: BenchCase, only: readonly string[]): boolean {
+  return only.length === 0 || name === bareName || only.some((word) => name.includes(word));
+}
+
+function parseOptions(): Options | undefined {
+  const { values } = parseArgs({
+    options: {
+      rounds: { type: 'string', default: '9' },
+      seconds: { type: 'string', default: '0.5' },
+      only: { type: 'string', default: '' },
+      json: { type: 'boolean', default: false },
+      extras: { type: 'boolean', default: true },
+      help: { type: 'boolean', default: false },
+    },
+    allowNegative: true,
+  });
+  if (values.help) {
+    process.stdout.write(help);
+    return undefined;
+  }
+  const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
+  if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100) throw new TypeError('--rounds must be 1 to 100');
+  if (!(seconds >= 0.1 && seconds <= 60)) throw new TypeError('--seconds must be 0.1 to 60');
+  const only = values.only.split(',').filter((word) => word !== '');
+  return { rounds, seconds, only, json: values.json, extras: values.extras };
+}
+
+function say(line: string): void {
+  process.stderr.write(`bench: ${line}\n`);
+}

@@ -1,0 +1,74 @@
+/** Prepares each case once and takes one sample of it at a time. */
+import type { BenchCase } from './cases.ts';
+import { createLoad } from './load.ts';
+import { startServer, type ServerProcess } from './server-process.ts';
+import { loadMachineTicks, processorCount } from './statistics.ts';
+import { prepareCall, type CallTemplate } from './wire.ts';
+
+/** Connections that each call one at a time. */
+export const connectionCount = 32;
+
+/** One case, measured once. */
+export interface Sample {
+  readonly rps: number;
+  readonly cpuMicros: number;
+  readonly p99Ms: number;
+  /** Share of the machine that was used by neither the server nor the client; `undefined` where unknown. */
+  readonly foreignShare: number | undefined;
+}
+
+/** A case whose server runs and whose connections have what they need. */
+export interface PreparedCase {
+  readonly benchCase: BenchCase;
+  readonly server: ServerProcess;
+  readonly templates: readonly CallTemplate[];
+}
+
+/** Starts servers on demand; cases with one key share one. */
+export class ServerPool {
+  readonly #servers = new Map<string, Promise<ServerProcess>>();
+
+  load(benchCase: BenchCase): Promise<ServerProcess> {
+    const known = this.#servers.get(benchCase.serverKey);
+    if (known !== undefined) return known;
+    const started = startServer(benchCase.server);
+    this.#servers.set(benchCase.serverKey, started);
+    return started;
+  }
+
+  async close(): Promise<void> {
+    const servers = await Promise.allSettled(this.#servers.values());
+    await Promise.all(servers.map((each) => (each.status === 'fulfilled' ? each.value.close() : undefined)));
+  }
+}
+
+/** @throws Error when the server does not start or refuses to open sessions */
+export async function prepareCase(benchCase: BenchCase, pool: ServerPool): Promise<PreparedCase> {
+  const server = await pool.load(benchCase);
+  const prepared = Array.from({ length: connectionCount }, () => prepareCall(server, benchCase.era));
+  return { benchCase, server, templates: await Promise.all(prepared) };
+}
+
+/** @throws Error at the first answer that is not right */
+export async function takeSample({ server, templates }: PreparedCase, durationMs: number): Promise<Sample> {
+  const load = await createLoad(templates);
+  try {
+    const [before, machineBefore] = [await server.measure(), await loadMachineTicks()];
+    const ownBefore = process.cpuUsage();
+    const { completed, elapsedMs, p99Ms } = await load.run(durationMs);
+    const own = process.cpuUsage(ownBefore);
+    const [machineAfter, after] = [await loadMachineTicks(), await server.measure()];
+    const serverMicros = after.cpuMicros - before.cpuMicros;
+    const known = machineBefore !== undefined && machineAfter !== undefined;
+    const busyShare = known ? (machineAfter.busy - machineBefore.busy) / (machineAfter.total - machineBefore.total) : 0;
+    const ownShare = (serverMicros + own.user + own.system) / (elapsedMs * 1000 * processorCount);
+    return {
+      rps: completed / (elapsedMs / 1000),
+      cpuMicros: serverMicros / completed,
+      p99Ms,
+      foreignShare: known ? Math.max(0, busyShare - ownShare) : undefined,
+    };
+  } finally {
+    load.close();
+  }
+}
