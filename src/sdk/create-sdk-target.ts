@@ -4,6 +4,7 @@ import { ProtocolError, protocolErrorCodes, RequestError, UpstreamError } from '
 import type { DispatchTarget, Exchange, FeatureRequest } from '../mcp/dispatch-target.ts';
 import type { JsonRpcNotification } from '../mcp/protocol-types.ts';
 import type { SealedBox } from '../mcp/sealed-box.ts';
+import type { Logger } from '../telemetry/logger.ts';
 import { BuildTimes, slowBuildMs, trialBuilds } from './build-times.ts';
 import { toAuthInfo } from './caller.ts';
 import { HostedExchange } from './hosted-exchange.ts';
@@ -14,6 +15,9 @@ import { NotificationVisits } from './notification-visits.ts';
 import { defaultStateTtlSeconds, RequestStates } from './request-state.ts';
 import { ToolHeaders } from './tool-headers.ts';
 
+/** The part of the host's log that hosting needs. */
+export type SdkLogger = Pick<Logger, 'warn' | 'error'>;
+
 /** How a server of the official SDK is hosted. */
 export interface SdkTargetOptions {
   /** Seals what a server lets the client keep between the rounds of a request. */
@@ -23,11 +27,10 @@ export interface SdkTargetOptions {
   /** Told to handlers and in scope challenges. RFC 9728. */
   readonly resourceMetadataUrl?: string;
   /**
-   * Told what the operator or the author should know: an event name in `snake_case`, and its fields.
-   * `sdk_factory_slow`, `sdk_version_refused`, `sdk_eras_differ`, `sdk_header_invalid`, `sdk_publish_failed`,
-   * `sdk_close_failed`, `sdk_notification_failed`. Default: nobody.
+   * Told what the operator or the author should know: `sdk.factory_slow`, `sdk.version_refused`, `sdk.eras_differ`,
+   * `sdk.header_invalid`, `sdk.publish_failed`, `sdk.close_failed`, `sdk.notification_failed`. Default: nobody.
    */
-  readonly warn?: (event: string, fields: Readonly<Record<string, unknown>>) => void;
+  readonly logger?: SdkLogger;
   /** Milliseconds that only grow. Default `performance.now`. */
   readonly now?: () => number;
 }
@@ -41,7 +44,7 @@ export interface SdkTargetOptions {
  * @throws TypeError when it returns something else, or the same instance twice
  */
 export async function createSdkTarget(factory: McpServerFactory, options: SdkTargetOptions): Promise<DispatchTarget> {
-  const warn = options.warn ?? ((): void => undefined);
+  const logger = options.logger ?? silent;
   const source = new InstanceSource(factory);
   const times = new BuildTimes(options.now ?? ((): number => performance.now()));
   const learned = await learnServer((era) => times.time(() => source.create(era, undefined)));
@@ -49,10 +52,10 @@ export async function createSdkTarget(factory: McpServerFactory, options: SdkTar
     const trial = await times.time(() => source.create('legacy', undefined));
     await trial.product.close();
   }
-  const headers = new ToolHeaders((problem) => warn('sdk_header_invalid', { problem }));
+  const headers = new ToolHeaders((problem) => logger.warn('sdk.header_invalid', { problem }));
   headers.learn(learned.tools);
-  report(learned, times, warn);
-  return new SdkTarget(source, learned, headers, { ...options, warn });
+  report(learned, times, logger);
+  return new SdkTarget(source, learned, headers, { ...options, logger });
 }
 
 class SdkTarget implements DispatchTarget {
@@ -63,18 +66,18 @@ class SdkTarget implements DispatchTarget {
   readonly #source: InstanceSource;
   readonly #headers: ToolHeaders;
   readonly #states: RequestStates;
-  readonly #warn: Warn;
+  readonly #logger: SdkLogger;
   readonly #resourceMetadataUrl: string | undefined;
   readonly #visits = new NotificationVisits();
 
-  constructor(source: InstanceSource, learned: LearnedServer, headers: ToolHeaders, options: SdkTargetOptions & { readonly warn: Warn }) {
+  constructor(source: InstanceSource, learned: LearnedServer, headers: ToolHeaders, options: SdkTargetOptions & { readonly logger: SdkLogger }) {
     this.serverInfo = learned.serverInfo;
     this.instructions = learned.instructions;
     this.capabilities = learned.capabilities;
     this.#source = source;
     this.#headers = headers;
     this.#states = new RequestStates(options.box, options.stateTtlSeconds ?? defaultStateTtlSeconds);
-    this.#warn = options.warn;
+    this.#logger = options.logger;
     this.#resourceMetadataUrl = options.resourceMetadataUrl;
   }
 
@@ -103,7 +106,7 @@ class SdkTarget implements DispatchTarget {
 
   notified(notification: JsonRpcNotification, exchange: Exchange): void {
     this.#visit(notification, exchange).catch((error: unknown) => {
-      this.#warn('sdk_notification_failed', { method: notification.method, error });
+      this.#logger.error('sdk.notification_failed', { requestId: exchange.requestId }, error);
     });
   }
 
@@ -115,7 +118,7 @@ class SdkTarget implements DispatchTarget {
     const authInfo = toAuthInfo(exchange.principal, this.#resourceMetadataUrl);
     const instance = await this.#source.create(exchange.era, authInfo);
     return new HostedExchange(instance, exchange, authInfo, (error) => {
-      this.#warn('sdk_publish_failed', { requestId: exchange.requestId, error });
+      this.#logger.error('sdk.publish_failed', { requestId: exchange.requestId }, error);
     });
   }
 
@@ -143,12 +146,12 @@ class SdkTarget implements DispatchTarget {
     try {
       await hosted.close();
     } catch (error) {
-      this.#warn('sdk_close_failed', { error });
+      this.#logger.error('sdk.close_failed', {}, error);
     }
   }
 }
 
-type Warn = NonNullable<SdkTargetOptions['warn']>;
+const silent: SdkLogger = { warn: () => undefined, error: () => undefined };
 
 function toCancellation(signal: AbortSignal): Error {
   const reason: unknown = signal.reason;
@@ -156,13 +159,13 @@ function toCancellation(signal: AbortSignal): Error {
   return new ProtocolError(protocolErrorCodes.internalError, 'Request cancelled');
 }
 
-function report(learned: LearnedServer, times: BuildTimes, warn: Warn): void {
+function report(learned: LearnedServer, times: BuildTimes, logger: SdkLogger): void {
   if (times.fastestMs > slowBuildMs) {
     const advice = 'The server factory runs for every request; build schemas and clients once, outside it';
-    warn('sdk_factory_slow', { fastestMs: times.fastestMs, limitMs: slowBuildMs, advice });
+    logger.warn('sdk.factory_slow', { fastestMs: times.fastestMs, limitMs: slowBuildMs, advice });
   }
-  for (const version of learned.refusedVersions) warn('sdk_version_refused', { version });
+  for (const version of learned.refusedVersions) logger.warn('sdk.version_refused', { version });
   if (!learned.isSameInBothEras) {
-    warn('sdk_eras_differ', { advice: 'The server tells other capabilities in each era; the legacy ones are told in both' });
+    logger.warn('sdk.eras_differ', { advice: 'The server tells other capabilities in each era; the legacy ones are told in both' });
   }
 }
