@@ -93,14 +93,14 @@ export function createEdge(options: EdgeOptions): HttpEdge {
     refuseConnection(error) {
       const requestId = createRequestId();
       const reply = renderError(error, requestId);
-      if (logger.isInfoEnabled) {
+      if (logger.isEnabled('info')) {
         logger.info('request', { method: '', route: 'none', status: reply.status, requestId, ...reply.log });
       }
       return { reply, requestId };
     },
     toWireHeaders,
     record(exchange, reply) {
-      if (logger.isInfoEnabled) logger.info('request', toLogFields(exchange, reply, now()));
+      if (logger.isEnabled('info')) logger.info('request', toLogFields(exchange, reply, now()));
     },
   };
 }

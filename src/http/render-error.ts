@@ -36,7 +36,7 @@ export function createErrorRenderer(options: ErrorRendererOptions): ErrorRendere
     if (error instanceof RequestError) return renderRequestError(error, requestId);
     if (error instanceof ProtocolError) return renderProtocolError(error);
     if (error instanceof UpstreamError) {
-      logger.error('upstream_failed', { upstream: error.upstream, requestId }, error);
+      logger.error('upstream.failed', { upstream: error.upstream, requestId }, error);
       const headers = { 'Retry-After': String(error.retryAfterSeconds) };
       return toErrorReply('unavailable', 'Something this server needs is unavailable. Try again shortly.', {
         requestId,
@@ -44,13 +44,13 @@ export function createErrorRenderer(options: ErrorRendererOptions): ErrorRendere
         log: { error: 'unavailable', upstream: error.upstream },
       });
     }
-    logger.error('request_failed', { requestId }, error);
+    logger.error('request.failed', { requestId }, error);
     return toErrorReply('internal_error', 'Internal error', { requestId, log: { error: 'internal_error' } });
   };
 
   function renderRequestError(error: RequestError, requestId: string): FullReply {
     const { code, message, detail } = error;
-    if (error.status >= 500) logger.error('request_failed', { requestId, detail }, error);
+    if (error.status >= 500) logger.error('request.failed', { requestId, detail }, error);
     // RFC 9110, section 15.5.2: a 401 carries a challenge.
     const headers =
       (code === 'authentication_required' || code === 'invalid_token') && !error.headers['WWW-Authenticate']

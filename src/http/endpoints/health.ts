@@ -53,7 +53,7 @@ export function createReadyHandler(options: ReadyOptions): RouteHandler {
     const entries = checks.map(async ({ name, run }) => {
       const outcome = await settleWithin(run(), timeoutMs);
       if (outcome.status !== 'ok') {
-        logger.error('readiness_check_failed', { check: name, reason: outcome.status }, outcome.error);
+        logger.error('readiness.check_failed', { check: name, reason: outcome.status }, outcome.error);
       }
       return [name, outcome.status] as const;
     });
