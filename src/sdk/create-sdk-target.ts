@@ -9,7 +9,7 @@ import { BuildTimes, slowBuildMs, trialBuilds } from './build-times.ts';
 import { toAuthInfo } from './caller.ts';
 import { HostedExchange } from './hosted-exchange.ts';
 import { InstanceSource } from './instance-source.ts';
-import { learnServer } from './learn-server.ts';
+import { dismiss, learnServer } from './learn-server.ts';
 import type { LearnedServer } from './learn-server.ts';
 import { NotificationVisits } from './notification-visits.ts';
 import { defaultStateTtlSeconds, RequestStates } from './request-state.ts';
@@ -49,8 +49,7 @@ export async function createSdkTarget(factory: McpServerFactory, options: SdkTar
   const times = new BuildTimes(options.now ?? ((): number => performance.now()));
   const learned = await learnServer((era) => times.time(() => source.create(era, undefined)));
   for (let build = 2; build < trialBuilds; build += 1) {
-    const trial = await times.time(() => source.create('legacy', undefined));
-    await trial.product.close();
+    await dismiss(await times.time(() => source.create('legacy', undefined)));
   }
   const headers = new ToolHeaders((problem) => logger.warn('sdk.header_invalid', { problem }));
   headers.learn(learned.tools);

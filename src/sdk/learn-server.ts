@@ -45,6 +45,12 @@ export async function learnServer(create: (era: 'legacy' | 'modern') => Promise<
   };
 }
 
+/** Connects and closes an instance: only one that was connected tells its author that it is closed. */
+export async function dismiss(instance: HostedInstance): Promise<void> {
+  await instance.product.connect(new ExchangeTransport(outlet));
+  await instance.product.close();
+}
+
 async function introduceLegacy(instance: HostedInstance): Promise<{ refusedVersions: readonly string[]; answer: Readonly<Record<string, unknown>> }> {
   const refusedVersions: string[] = [];
   const transport = new ExchangeTransport(outlet);
