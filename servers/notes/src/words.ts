@@ -3,8 +3,10 @@ import { maxTermLength } from './limits.ts';
 /** Scripts written without spaces between words: each character is a word of its own here. */
 const unspaced = ['Han', 'Hiragana', 'Katakana', 'Thai', 'Lao', 'Khmer', 'Myanmar']
   .map((script) => `\\p{Script=${script}}`)
-  .join('');
-const wordPattern = new RegExp(`[${unspaced}]|(?:(?![${unspaced}])[\\p{L}\\p{N}\\p{M}])+`, 'gu');
+  .join('')
+  .concat('ー');
+const inWord = '[\\p{L}\\p{N}\\p{M}]';
+const wordPattern = new RegExp(`(?=${inWord})[${unspaced}]|(?:(?![${unspaced}])${inWord})+`, 'gu');
 
 /** Accents proper; the vowel signs of Indic scripts are script-specific and stay. */
 const accents = /\p{Script=Inherited}/gu;
@@ -37,8 +39,10 @@ export function isTermMatch(term: string, wanted: string, isPrefix: boolean): bo
   return isPrefix ? term.startsWith(wanted) : term === wanted;
 }
 
+/** Upper case first: it writes out what lower case alone would keep apart, such as `ß` and `SS`. */
 function foldWord(word: string): string {
-  return word.toLowerCase().normalize('NFKD').replace(accents, '').toLowerCase();
+  const plain = word.normalize('NFKD').replace(accents, '');
+  return plain.toUpperCase().toLowerCase().normalize('NFKD').replace(accents, '').replaceAll('ς', 'σ');
 }
 
 function clip(term: string): string {
