@@ -17,6 +17,7 @@ describe('a URI template', () => {
     ['file:///{+folder}/{name}', 'file:///a/b/c', { folder: 'a/b', name: 'c' }],
     ['x://{+a}-{b}', 'x://x/y-z/w-q', { a: 'x/y-z/w', b: 'q' }],
     ['x://{name}.{extension}', 'x://a.tar.gz', { name: 'a.tar', extension: 'gz' }],
+    ['x://{a}2{b}', 'x://%2F2%2F', { a: '/', b: '/' }],
     ['x://{a}--{b}', 'x://1---2', { a: '1-', b: '2' }],
     ['{+uri}', 'https://a/b', { uri: 'https://a/b' }],
     ['x://{a.b_1}', 'x://1', { 'a.b_1': '1' }],
@@ -48,7 +49,7 @@ describe('a URI template', () => {
   it.each([
     'x://{?q}', 'x://{&q}', 'x://{#q}', 'x://{/q}', 'x://{.q}', 'x://{;q}', 'x://{q*}', 'x://{q:3}', 'x://{a,b}',
     'x://{}', 'x://{+}', 'x://{a b}', 'x://{a.}', 'x://{a', 'x://a}', 'x://{{a}}', 'x://{a}b}', 'x://{a}{b}',
-    'x://{a}/{a}', 'x://{a}/{+a}', `x://${Array.from({ length: 17 }, (_, index) => `{v${index}}`).join('/')}`,
+    'x://{a}/{a}', 'x://%/{a}', 'x://{a}%2', 'x://{a}/{+a}', `x://${Array.from({ length: 17 }, (_, index) => `{v${index}}`).join('/')}`,
   ])('refuses %s by name and says what is supported', (template) => {
     expect(() => compileUriTemplate(template)).toThrow(TypeError);
     expect(() => compileUriTemplate(template)).toThrow(JSON.stringify(template));
@@ -84,16 +85,15 @@ describe('a URI template', () => {
     );
   });
 
-  it('always reads what it expanded, as values that expand to the same, where there are several readings', () => {
-    const templates = ['{a}-{b}', '{+a}/{b}', '{+a}/{+b}', '{a}.{b}-{d}', 'a{a}a{+b}a', '{+a}--{b}//{+d}', '{+a}%{b}'];
+  it('always reads what it expanded, as values that say the same, where there are several readings', () => {
+    const templates = ['{a}-{b}', '{+a}/{b}', '{+a}/{+b}', '{a}.{b}-{d}', 'a{a}a{+b}a', '{+a}--{b}//{+d}', '{+a}F{b}2{d}', '{a}%20{b}'];
     fc.assert(
       fc.property(fc.constantFrom(...templates), awkward, awkward, awkward, (source, a, b, d) => {
         const template = compileUriTemplate(source);
         const uri = template.expand({ a, b, d });
-        // A literal % may make the text between two variables no encoding at all, which is no match.
         const values = template.match(uri);
-        if (values === undefined) expect(source).toContain('%');
-        else expect(compileUriTemplate(source).expand(values)).toBe(uri);
+        expect(values).toBeDefined();
+        expect(decodeURIComponent(template.expand(values ?? {}))).toBe(decodeURIComponent(uri));
       }),
       { numRuns: 500 },
     );

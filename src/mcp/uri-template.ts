@@ -63,6 +63,7 @@ function parseTemplate(template: string): { prefix: string; variables: readonly 
   const fail = (problem: string): never => {
     throw new TypeError(`URI template ${JSON.stringify(template)}: ${problem} ${supported}`);
   };
+  if (/%(?![0-9a-f]{2})/i.test(template)) fail('a % must start a percent code, such as %20.');
   const [prefix = '', ...pieces] = template.split('{');
   if (prefix.includes('}')) fail('a } has no { before it.');
   const variables = pieces.map((piece, index) => {
@@ -121,7 +122,8 @@ function toEnds(variables: readonly Variable[], uri: string, limits: Int32Array)
     const lastEnds = new Int32Array(uri.length + 1).fill(-1);
     let last = -1;
     for (let place = 0; place <= uri.length; place += 1) {
-      if (uri.startsWith(variable.suffix, place) && fitsAfter(place + variable.suffix.length)) last = place;
+      const isPossible = uri.startsWith(variable.suffix, place) && !isInsidePercentCode(uri, place);
+      if (isPossible && fitsAfter(place + variable.suffix.length)) last = place;
       lastEnds[place] = last;
     }
     ends.unshift(lastEnds);
@@ -138,6 +140,11 @@ function chooseEnd(
   limits: Int32Array,
 ): number {
   return lastEnds?.[isReserved ? length : (limits[start] ?? -1)] ?? -1;
+}
+
+/** A value is made of whole percent codes: the `2` of `%2F` is none of a template's own. */
+function isInsidePercentCode(uri: string, place: number): boolean {
+  return uri[place - 1] === '%' || uri[place - 2] === '%';
 }
 
 /** For each place in a URI, where the segment that it is in ends. */
