@@ -54,7 +54,8 @@ function toSystemError(error: unknown): {
 
 function toAddress(error: unknown): string {
   const { address, port } = error as { readonly address?: unknown; readonly port?: unknown };
-  return `${String(address ?? 'this address')}${typeof port === 'number' ? `:${port}` : ''}`;
+  const host = typeof address === 'string' ? address : 'this address';
+  return typeof port === 'number' ? `${host}:${port}` : host;
 }
 
 function toStacks(error: Error, depth = 0): string {

@@ -10,3 +10,8 @@ export function readEnvironment(): Environment {
 export function canImportTypeScript(): boolean {
   return Boolean((process.features as { readonly typescript?: unknown }).typescript);
 }
+
+/** The version of this Node.js, without the `v`. */
+export function readNodeVersion(): string {
+  return process.versions.node;
+}

@@ -1,6 +1,6 @@
 import { extname } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { canImportTypeScript } from './env.ts';
+import { canImportTypeScript, readNodeVersion } from './env.ts';
 
 const typeScriptExtensions: ReadonlySet<string> = new Set(['.ts', '.mts', '.cts']);
 
@@ -17,7 +17,7 @@ export class ModuleUnsupported extends Error {
 export async function importModule(path: string): Promise<Readonly<Record<string, unknown>>> {
   if (typeScriptExtensions.has(extname(path)) && !canImportTypeScript()) {
     throw new ModuleUnsupported(
-      `${path} is TypeScript, which Node.js ${process.versions.node} cannot run: use Node.js 22.18 or later, or compile it to JavaScript.`,
+      `${path} is TypeScript, which Node.js ${readNodeVersion()} cannot run: use Node.js 22.18 or later, or compile it to JavaScript.`,
     );
   }
   return (await import(pathToFileURL(path).href)) as Readonly<Record<string, unknown>>;
