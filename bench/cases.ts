@@ -53,7 +53,12 @@ const families: readonly Family[] = [
     modernNote: 'createMcpHandler, JSON answers',
     legacyNote: 'createMcpHandler, stateless fallback, SSE answers',
   },
-  { server: 'sdk-sessions', toServer: toPeer('sdk-sessions'), legacy: [20], legacyNote: 'live sessions, JSON answers' },
+  {
+    server: 'sdk-sessions',
+    toServer: toPeer('sdk-sessions'),
+    legacy: [20],
+    legacyNote: 'live sessions, JSON answers',
+  },
   {
     server: 'tmcp',
     toServer: toPeer('tmcp'),
@@ -62,7 +67,18 @@ const families: readonly Family[] = [
     modernNote: 'SSE answers: it has no others',
     legacyNote: '2025-06-18, sessions in memory, SSE answers',
   },
-  { server: 'fastmcp', toServer: toPeer('fastmcp'), legacy: everySize, legacyNote: 'stateless, JSON answers' },
+  {
+    server: 'fastmcp',
+    toServer: toPeer('fastmcp'),
+    legacy: everySize,
+    legacyNote: 'stateless, JSON answers',
+  },
+  {
+    server: 'fastmcp-sessions',
+    toServer: toPeer('fastmcp', 'sessions'),
+    legacy: [20],
+    legacyNote: 'live sessions, JSON answers',
+  },
   {
     server: 'mcp-use',
     toServer: toPeer('mcp-use'),
@@ -111,6 +127,6 @@ function toCases(family: Family): readonly BenchCase[] {
   return [...modern, ...legacy];
 }
 
-function toPeer(name: string): (tools: number) => ServerSpec {
-  return (tools) => ({ module: `${benchFolder}peers/${name}.mjs`, arguments: [String(tools)] });
+function toPeer(name: string, ...more: string[]): (tools: number) => ServerSpec {
+  return (tools) => ({ module: `${benchFolder}peers/${name}.mjs`, arguments: [String(tools), ...more] });
 }

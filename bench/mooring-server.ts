@@ -33,11 +33,15 @@ try {
   process.on('disconnect', () => process.exit(0));
   process.send?.({ kind: 'ready', url, token: host.firstRun?.key.secret });
 } catch (error) {
-  process.send?.({ kind: 'failed', reason: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  process.send?.({
+    kind: 'failed',
+    reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
+  });
 }
 
 function answer(message: unknown): void {
-  const isAsked = typeof message === 'object' && message !== null && 'kind' in message && message.kind === 'measure';
+  const isAsked =
+    typeof message === 'object' && message !== null && 'kind' in message && message.kind === 'measure';
   if (!isAsked) return;
   if ('collect' in message && message.collect === true) globalThis.gc?.();
   process.send?.({ kind: 'measured', cpu: process.cpuUsage(), memory: process.memoryUsage() });

@@ -15,14 +15,20 @@ export async function installPeers(report: (line: string) => void): Promise<stri
   report('installing the peers (npm ci in bench/, once)');
   return new Promise((resolve) => {
     // Standard output belongs to the report.
-    const child = spawn('npm', ['ci', '--engine-strict=false', '--no-audit', '--no-fund', '--loglevel=error'], {
-      cwd: benchFolder,
-      stdio: ['ignore', 'ignore', 'pipe'],
-      timeout: installTimeoutMs,
-    });
+    const child = spawn(
+      'npm',
+      ['ci', '--engine-strict=false', '--no-audit', '--no-fund', '--loglevel=error'],
+      {
+        cwd: benchFolder,
+        stdio: ['ignore', 'ignore', 'pipe'],
+        timeout: installTimeoutMs,
+      },
+    );
     let complaints = '';
     child.stderr.on('data', (chunk: Buffer) => (complaints = (complaints + chunk.toString()).slice(-2000)));
     child.once('error', (error) => resolve(`npm could not be started: ${error.message}`));
-    child.once('exit', (code) => resolve(code === 0 ? undefined : `npm ci failed with ${code}: ${complaints.trim()}`));
+    child.once('exit', (code) =>
+      resolve(code === 0 ? undefined : `npm ci failed with ${code}: ${complaints.trim()}`),
+    );
   });
 }

@@ -1,11 +1,8 @@
 /** The figures of a run, as one object and as a table. */
 import { arch, cpus, platform, totalmem } from 'node:os';
 import type { BenchCase } from './cases.ts';
-import type { RatedSample } from './rounds.ts';
+import { noisyShare, type RatedSample } from './rounds.ts';
 import { round, toMedian } from './statistics.ts';
-
-/** Above this share of foreign CPU time the absolute figures of a case say little. */
-const noisyShare = 0.12;
 
 /** One case in the report, each figure the median of its samples. */
 export interface CaseFigures {
@@ -30,7 +27,12 @@ export interface FailedCase {
 
 /** The whole report. */
 export interface Report {
-  readonly machine: { readonly cpu: string; readonly cpus: number; readonly memoryGiB: number; readonly os: string };
+  readonly machine: {
+    readonly cpu: string;
+    readonly cpus: number;
+    readonly memoryGiB: number;
+    readonly os: string;
+  };
   readonly node: string;
   readonly connections: number;
   readonly rounds: number;
@@ -52,7 +54,10 @@ export function toCaseFigures(
   failures: ReadonlyMap<BenchCase, string>,
 ): Readonly<Record<string, CaseFigures | FailedCase>> {
   const rows = [...samples].filter(([each, taken]) => taken.length > 0 && !failures.has(each));
-  const figures = rows.map(([each, taken]): [string, CaseFigures] => [each.name, toFigures(taken, each.note)]);
+  const figures = rows.map(([each, taken]): [string, CaseFigures] => [
+    each.name,
+    toFigures(taken, each.note),
+  ]);
   const failed = [...failures].map(([each, error]): [string, FailedCase] => [each.name, { error }]);
   return Object.fromEntries([...figures, ...failed]);
 }
@@ -90,7 +95,9 @@ export function renderReport(report: Report): string {
     row.note,
   ]);
   const { machine } = report;
-  const failed = Object.entries(report.cases).flatMap(([name, each]) => ('error' in each ? [{ name, ...each }] : []));
+  const failed = Object.entries(report.cases).flatMap(([name, each]) =>
+    'error' in each ? [{ name, ...each }] : [],
+  );
   const isNoisy = measured.some(({ foreignShare }) => (foreignShare ?? 0) > noisyShare);
   return [
     `${machine.cpus} CPUs (${machine.cpu}), ${machine.memoryGiB} GiB, ${machine.os}, Node ${report.node}`,
@@ -101,7 +108,9 @@ export function renderReport(report: Report): string {
     ...failed.map(({ name, error }) => `  ${name}: ${error.split('\n', 1)[0]}`),
     '',
     ...renderExtras(report.extras),
-    ...(isNoisy ? ['', `Other programs used over ${noisyShare * 100} % of this machine: trust ratios, not absolutes.`] : []),
+    ...(isNoisy
+      ? ['', `Other programs used over ${noisyShare * 100} % of this machine: trust ratios, not absolutes.`]
+      : []),
     '',
   ].join('\n');
 }

@@ -2,11 +2,17 @@
  * The order of measuring. A shared machine speeds up and slows down within seconds, so samples are short, every
  * case has one in each round, and each is compared with samples of the yardstick taken just before and after it.
  */
+import { setTimeout } from 'node:timers/promises';
 import type { BenchCase } from './cases.ts';
 import { takeSample, type PreparedCase, type Sample } from './sampler.ts';
 
 /** How many cases stand between two samples of the yardstick. */
 const casesBetweenBare = 3;
+
+/** Above this share of foreign CPU time a sample is taken again, while the run has time for it. */
+export const noisyShare = 0.12;
+const maxRetakingMs = 60_000;
+const pauseBeforeRetakeMs = 200;
 
 /** A sample and what it is in terms of the yardstick beside it. */
 export interface RatedSample extends Sample {
@@ -29,10 +35,13 @@ export async function runRounds(
   others: readonly PreparedCase[],
   options: RoundsOptions,
 ): Promise<ReadonlyMap<BenchCase, readonly RatedSample[]>> {
-  const samples = new Map<BenchCase, RatedSample[]>([bare, ...others].map(({ benchCase }) => [benchCase, []]));
+  const samples = new Map<BenchCase, RatedSample[]>(
+    [bare, ...others].map(({ benchCase }) => [benchCase, []]),
+  );
   const failed = new Set<PreparedCase>();
+  const take = createQuietSampler(options.sampleMs);
   const takeBare = async (): Promise<Sample> => {
-    const sample = await takeSample(bare, options.sampleMs);
+    const sample = await take(bare);
     samples.get(bare.benchCase)?.push({ ...sample, rpsRatio: 1, cpuRatio: 1 });
     return sample;
   };
@@ -45,7 +54,7 @@ export async function runRounds(
       const taken: [PreparedCase, Sample][] = [];
       for (const each of order.slice(start, start + casesBetweenBare)) {
         try {
-          taken.push([each, await takeSample(each, options.sampleMs)]);
+          taken.push([each, await take(each)]);
         } catch (error) {
           failed.add(each);
           options.onFailure(each.benchCase, error);
@@ -57,6 +66,19 @@ export async function runRounds(
     }
   }
   return samples;
+}
+
+/** Takes samples again that other programs disturbed, until the time for that is used up. */
+function createQuietSampler(sampleMs: number): (prepared: PreparedCase) => Promise<Sample> {
+  let retakingMs = 0;
+  return async (prepared) => {
+    for (;;) {
+      const sample = await takeSample(prepared, sampleMs);
+      if ((sample.foreignShare ?? 0) <= noisyShare || retakingMs >= maxRetakingMs) return sample;
+      retakingMs += sampleMs + pauseBeforeRetakeMs;
+      await setTimeout(pauseBeforeRetakeMs);
+    }
+  };
 }
 
 function rate(sample: Sample, before: Sample, after: Sample): RatedSample {

@@ -61,7 +61,8 @@ async function measureCases(
   const pool = new ServerPool();
   try {
     const [bare, ...others] = await prepareAll(cases, pool, failures);
-    if (bare?.benchCase.name !== bareName) throw new Error('the bare echo cannot be measured: there is no yardstick');
+    if (bare?.benchCase.name !== bareName)
+      throw new Error('the bare echo cannot be measured: there is no yardstick');
     const samples = await runRounds(bare, others, {
       rounds,
       sampleMs: seconds * 1000,
@@ -121,7 +122,8 @@ function parseOptions(): Options | undefined {
     return undefined;
   }
   const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
-  if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100) throw new TypeError('--rounds must be 1 to 100');
+  if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100)
+    throw new TypeError('--rounds must be 1 to 100');
   if (!(seconds >= 0.1 && seconds <= 60)) throw new TypeError('--seconds must be 0.1 to 60');
   const only = values.only.split(',').filter((word) => word !== '');
   return { rounds, seconds, only, json: values.json, extras: values.extras };

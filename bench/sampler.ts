@@ -60,7 +60,9 @@ export async function takeSample({ server, templates }: PreparedCase, durationMs
     const [machineAfter, after] = [await loadMachineTicks(), await server.measure()];
     const serverMicros = after.cpuMicros - before.cpuMicros;
     const known = machineBefore !== undefined && machineAfter !== undefined;
-    const busyShare = known ? (machineAfter.busy - machineBefore.busy) / (machineAfter.total - machineBefore.total) : 0;
+    const busyShare = known
+      ? (machineAfter.busy - machineBefore.busy) / (machineAfter.total - machineBefore.total)
+      : 0;
     const ownShare = (serverMicros + own.user + own.system) / (elapsedMs * 1000 * processorCount);
     return {
       rps: completed / (elapsedMs / 1000),

@@ -110,8 +110,10 @@ function waitFor(child: ChildProcess, kind: string, timeoutMs: number): Promise<
       if (fields['kind'] === 'failed') settle(() => reject(new Error(String(fields['reason']))));
     };
     const onError = (error: Error): void => settle(() => reject(error));
-    const onExit = (code: number | null): void => settle(() => reject(new Error(`the server exited with ${code}`)));
-    const onTimeout = (): void => settle(() => reject(new Error(`the server did not say "${kind}" in ${timeoutMs} ms`)));
+    const onExit = (code: number | null): void =>
+      settle(() => reject(new Error(`the server exited with ${code}`)));
+    const onTimeout = (): void =>
+      settle(() => reject(new Error(`the server did not say "${kind}" in ${timeoutMs} ms`)));
     const timer = setTimeout(onTimeout, timeoutMs);
     child.on('message', onMessage);
     child.once('error', onError);

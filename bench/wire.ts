@@ -56,7 +56,11 @@ export async function prepareCall(endpoint: Endpoint, era: Era): Promise<CallTem
   const headers: Record<string, string> = { ...baseHeaders(endpoint) };
   const params: Record<string, unknown> = { name: 'echo', arguments: { text: echoText } };
   if (era === 'modern') {
-    Object.assign(headers, { 'MCP-Protocol-Version': modernVersion, 'Mcp-Method': 'tools/call', 'Mcp-Name': 'echo' });
+    Object.assign(headers, {
+      'MCP-Protocol-Version': modernVersion,
+      'Mcp-Method': 'tools/call',
+      'Mcp-Name': 'echo',
+    });
     params['_meta'] = {
       'io.modelcontextprotocol/protocolVersion': modernVersion,
       'io.modelcontextprotocol/clientInfo': clientInfo,
@@ -74,10 +78,17 @@ export async function prepareCall(endpoint: Endpoint, era: Era): Promise<CallTem
 export async function openSession(endpoint: Endpoint): Promise<Negotiated> {
   const headers = baseHeaders(endpoint);
   const params = { protocolVersion: legacyVersion, capabilities: {}, clientInfo };
-  const opened = await post(endpoint, headers, { jsonrpc: '2.0', id: nextId(), method: 'initialize', params });
-  if (opened.status !== 200) throw new Error(`initialize answered ${opened.status}: ${opened.body.slice(0, 200)}`);
+  const opened = await post(endpoint, headers, {
+    jsonrpc: '2.0',
+    id: nextId(),
+    method: 'initialize',
+    params,
+  });
+  if (opened.status !== 200)
+    throw new Error(`initialize answered ${opened.status}: ${opened.body.slice(0, 200)}`);
   const version = /"protocolVersion":"([^"]+)"/.exec(opened.body)?.[1];
-  if (version === undefined) throw new Error(`initialize named no protocol version: ${opened.body.slice(0, 200)}`);
+  if (version === undefined)
+    throw new Error(`initialize named no protocol version: ${opened.body.slice(0, 200)}`);
   const session = opened.sessionId === null ? {} : { 'Mcp-Session-Id': opened.sessionId };
   const known = { ...headers, ...session, 'MCP-Protocol-Version': version };
   const done = await post(endpoint, known, { jsonrpc: '2.0', method: 'notifications/initialized' });

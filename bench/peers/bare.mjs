@@ -11,7 +11,10 @@ listen(
       const { id, params } = JSON.parse(body);
       const result = { content: [{ type: 'text', text: params.arguments.text }] };
       const answer = JSON.stringify({ jsonrpc: '2.0', id, result });
-      response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(answer) });
+      response.writeHead(200, {
+        'Content-Type': 'application/json',
+        'Content-Length': Buffer.byteLength(answer),
+      });
       response.end(answer);
     });
   }),

@@ -1,9 +1,10 @@
-/** FastMCP: stateless HTTP streaming with JSON answers, pings and roots off. */
+/** FastMCP: HTTP streaming with JSON answers, pings and roots off; stateless unless its second argument says `sessions`. */
 import { createServer } from 'node:net';
 import { FastMCP } from 'fastmcp';
 import { announce, otherToolNames, toDescription } from './child.mjs';
 import { echoSchema, otherSchema } from './schemas.mjs';
 
+const stateless = process.argv[3] !== 'sessions';
 const silent = { debug() {}, error() {}, info() {}, log() {}, warn() {} };
 const server = new FastMCP({
   name: 'bench',
@@ -22,7 +23,7 @@ server.addTool({ name: 'echo', description: toDescription('echo'), parameters: e
 const probe = createServer().listen(0, '127.0.0.1', () => {
   const { port } = probe.address();
   probe.close(async () => {
-    const httpStream = { port, host: '127.0.0.1', stateless: true, enableJsonResponse: true, cors: false };
+    const httpStream = { port, host: '127.0.0.1', stateless, enableJsonResponse: true, cors: false };
     await server.start({ transportType: 'httpStream', httpStream });
     announce(`http://127.0.0.1:${port}/mcp`);
   });
