@@ -18,10 +18,13 @@ describe('A cursor', () => {
 
   it('is refused when it is not one of ours', () => {
     fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.base64String(), fc.string({ unit: 'binary', maxLength: 200 })), (value) => {
-        expect(parseCursor(value)).toBeUndefined();
-        expect(parseCursor(Buffer.from(`after:${value}`).toString('base64url'))).toBeUndefined();
-      }),
+      fc.property(
+        fc.oneof(fc.string(), fc.base64String(), fc.string({ unit: 'binary', maxLength: 200 })),
+        (value) => {
+          expect(parseCursor(value)).toBeUndefined();
+          expect(parseCursor(Buffer.from(`after:${value}`).toString('base64url'))).toBeUndefined();
+        },
+      ),
     );
     expect(parseCursor(`${toCursor(createNoteId(0))}=`)).toBeUndefined();
   });
@@ -43,7 +46,16 @@ describe('A note id', () => {
   });
 
   it('is never taken for one when it could leave a folder', () => {
-    for (const value of ['', '.', '..', '../x', 'a/b', 'A'.repeat(26), `${createNoteId(0)}\n`, `${createNoteId(0)}/`]) {
+    for (const value of [
+      '',
+      '.',
+      '..',
+      '../x',
+      'a/b',
+      'A'.repeat(26),
+      `${createNoteId(0)}\n`,
+      `${createNoteId(0)}/`,
+    ]) {
       expect(isNoteId(value)).toBe(false);
     }
   });

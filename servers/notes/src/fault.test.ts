@@ -26,7 +26,9 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** Runs one writer, kills it at some moment after its first acknowledged write, and returns what it promised. */
 async function runAndKill(writer: string, ids: readonly string[]): Promise<string[]> {
-  const child = spawn(process.execPath, [hammer, folder, writer, ...ids], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [hammer, folder, writer, ...ids], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const exited = once(child, 'exit');
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
@@ -53,7 +55,9 @@ describe('Writers in several processes that are killed', () => {
     const lines: string[] = [];
     const lastLines: string[] = [];
     for (let round = 0; round < rounds; round += 1) {
-      const writers = Array.from({ length: writersAtOnce }, (_, writer) => runAndKill(`r${round}w${writer}`, ids));
+      const writers = Array.from({ length: writersAtOnce }, (_, writer) =>
+        runAndKill(`r${round}w${writer}`, ids),
+      );
       for (const written of await Promise.all(writers)) {
         lines.push(...written);
         lastLines.push(...written.slice(-1));

@@ -49,7 +49,8 @@ export class FolderNoteStore implements NoteStore {
   /** A tenant's folder, kept for its cached listing; forgetting one costs a scan, never a note. */
   #tenant(tenantId: string): TenantFolder {
     const folder =
-      this.#tenants.get(tenantId) ?? new TenantFolder(join(this.#folder, toTenantFolderName(tenantId)), this.#now);
+      this.#tenants.get(tenantId) ??
+      new TenantFolder(join(this.#folder, toTenantFolderName(tenantId)), this.#now);
     this.#tenants.delete(tenantId);
     this.#tenants.set(tenantId, folder);
     if (this.#tenants.size > maxTenantsInMemory) {

@@ -7,11 +7,10 @@
  * notebook has acknowledged.
  */
 import { writeSync } from 'node:fs';
-import { argv } from 'node:process';
 import { FolderNoteStore } from './folder-note-store.ts';
 import { createNotebooks } from './notebook.ts';
 
-const [, , folder = '', writer = '', ...ids] = argv;
+const [, , folder = '', writer = '', ...ids] = process.argv;
 const notebook = createNotebooks({ store: new FolderNoteStore(folder) }).of('acme');
 const stdout = 1;
 

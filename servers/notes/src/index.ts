@@ -45,4 +45,5 @@ export function createNotesServer({ dataDir }: { readonly dataDir: string }): Se
 }
 
 // `mooring start` takes a module's default export.
+// oxlint-disable-next-line import/no-default-export
 export { createNotesServer as default };

@@ -33,8 +33,11 @@ export const maxPromptNotes = 50;
 /** Most characters of note text that one prompt embeds. */
 export const maxPromptCharacters = 100_000;
 
-/** Most characters held by all search indexes of this process together; the longest unused tenant goes first. */
-export const maxIndexedCharacters = 33_554_432;
+/**
+ * Most characters covered by all search indexes of this process together; the longest unused tenant goes first. An
+ * index takes about 11 bytes of heap per character.
+ */
+export const maxIndexedCharacters = 12_582_912;
 /** Most tenants that this process keeps a search index or a folder listing for. */
 export const maxTenantsInMemory = 200;
 /** Notes read at once while an index catches up. */

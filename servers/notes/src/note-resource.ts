@@ -42,7 +42,11 @@ export function noteResource(notebooks: Notebooks): ResourceTemplateDefinition {
         const notebook = notebooks.of(context.principal.activeTenantId);
         const { notes } = await notebook.list({ limit: maxNotesPerTenant });
         const ids = notes.map(({ id }) => id).filter((id) => id.startsWith(typed.toLowerCase()));
-        return { values: ids.slice(0, maxCompletions), total: ids.length, hasMore: ids.length > maxCompletions };
+        return {
+          values: ids.slice(0, maxCompletions),
+          total: ids.length,
+          hasMore: ids.length > maxCompletions,
+        };
       },
     },
     async read({ id = '' }, context) {

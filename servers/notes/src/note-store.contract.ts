@@ -7,7 +7,16 @@ import type { NoteStore } from './note-store.ts';
 export function toTestNote(parts: Partial<Note> = {}): Note {
   const createdAt = '2026-01-02T03:04:05.678Z';
   const id = parts.id ?? createNoteId(Date.now());
-  return { id, title: 'Title', text: 'Text', tags: [], createdAt, updatedAt: createdAt, version: 1, ...parts };
+  return {
+    id,
+    title: 'Title',
+    text: 'Text',
+    tags: [],
+    createdAt,
+    updatedAt: createdAt,
+    version: 1,
+    ...parts,
+  };
 }
 
 /**
@@ -15,7 +24,10 @@ export function toTestNote(parts: Partial<Note> = {}): Note {
  *
  * @param openStores several stores on one fresh place, as several processes would open it
  */
-export function describeNoteStore(name: string, openStores: (count: number) => Promise<readonly NoteStore[]>): void {
+export function describeNoteStore(
+  name: string,
+  openStores: (count: number) => Promise<readonly NoteStore[]>,
+): void {
   const openStore = async (): Promise<NoteStore> => toFirst(await openStores(1));
 
   describe(`${name} keeps the contract of a note store:`, () => {
@@ -78,7 +90,10 @@ export function describeNoteStore(name: string, openStores: (count: number) => P
       const stores = await openStores(3);
       const note = toTestNote();
       const etag = await toFirst(stores).create('acme', note);
-      const writers = Array.from({ length: 12 }, (_, writer) => ({ writer, store: stores[writer % 3] ?? toFirst(stores) }));
+      const writers = Array.from({ length: 12 }, (_, writer) => ({
+        writer,
+        store: stores[writer % 3] ?? toFirst(stores),
+      }));
       const outcomes = await Promise.all(
         writers.map(async ({ writer, store }) =>
           writer % 4 === 0

@@ -22,7 +22,8 @@ async function openNotebooks(): Promise<{ acme: Notebook; sameAcme: Notebook; um
   return { acme: notebooks.of('acme'), sameAcme: open().of('acme'), umbrella: notebooks.of('umbrella') };
 }
 
-const titlesOf = ({ hits }: Awaited<ReturnType<Notebook['search']>>): string[] => hits.map(({ note }) => note.title);
+const titlesOf = ({ hits }: Awaited<ReturnType<Notebook['search']>>): string[] =>
+  hits.map(({ note }) => note.title);
 
 describe('A notebook', () => {
   it('adds, reads, changes and removes a note', async () => {
@@ -80,7 +81,9 @@ describe('A notebook', () => {
     const { acme } = await openNotebooks();
     const ids: string[] = [];
     for (let number = 0; number < 9; number += 1) {
-      ids.push((await acme.add({ title: `${number}`, text: '', tags: number % 3 === 0 ? ['third'] : [] })).id);
+      ids.push(
+        (await acme.add({ title: `${number}`, text: '', tags: number % 3 === 0 ? ['third'] : [] })).id,
+      );
     }
     ids.sort().reverse();
     const first = await acme.list({ limit: 4 });
@@ -90,7 +93,11 @@ describe('A notebook', () => {
     const second = await acme.list({ limit: 10, after: first.notes[3]?.id });
     expect(second).toMatchObject({ total: 9, hasMore: false });
     expect([...first.notes, ...second.notes].map(({ id }) => id)).toEqual(ids);
-    expect((await acme.list({ limit: 4, tag: 'third' })).notes.map(({ title }) => title).toSorted()).toEqual(['0', '3', '6']);
+    expect((await acme.list({ limit: 4, tag: 'third' })).notes.map(({ title }) => title).toSorted()).toEqual([
+      '0',
+      '3',
+      '6',
+    ]);
   });
 
   it('finds notes by all words, the last one unfinished, titles first', async () => {

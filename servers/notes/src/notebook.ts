@@ -8,7 +8,6 @@ import {
   maxUpdatePauseMs,
 } from './limits.ts';
 import type { Note, NoteSummary } from './note.ts';
-import { toSummary } from './note.ts';
 import { createNoteId } from './note-id.ts';
 import type { NoteStore, StoredNote } from './note-store.ts';
 import { toSnippet } from './snippet.ts';
@@ -96,7 +95,11 @@ export class Notebook {
   }
 
   /** @throws ToolError when the title is empty or the notebook is full */
-  async add(draft: { readonly title: string; readonly text: string; readonly tags: readonly string[] }): Promise<Note> {
+  async add(draft: {
+    readonly title: string;
+    readonly text: string;
+    readonly tags: readonly string[];
+  }): Promise<Note> {
     const index = await this.#index();
     if (index.list().length >= maxNotesPerTenant) {
       throw new ToolError(`The notebook is full: it holds ${maxNotesPerTenant} notes. Delete some first.`);
@@ -124,7 +127,8 @@ export class Notebook {
   /** @throws ToolError when there is no such note */
   async read(id: string): Promise<StoredNote> {
     const stored = await this.find(id);
-    if (stored === undefined) throw new ToolError(`There is no note ${JSON.stringify(id)}. It may have been deleted.`);
+    if (stored === undefined)
+      throw new ToolError(`There is no note ${JSON.stringify(id)}. It may have been deleted.`);
     return stored;
   }
 
@@ -144,7 +148,9 @@ export class Notebook {
       if ((await this.#store.replace(this.#tenantId, etag, changed)) !== undefined) return changed;
       await sleep(Math.random() * Math.min(attempt, maxUpdatePauseMs));
     }
-    throw new ToolError(`Note ${id} is being changed by too many writers at once. Nothing was changed; try again.`);
+    throw new ToolError(
+      `Note ${id} is being changed by too many writers at once. Nothing was changed; try again.`,
+    );
   }
 
   /** Removes exactly this version of a note; `false` when it was changed or removed meanwhile. */
@@ -172,7 +178,9 @@ export class Notebook {
     const terms = toTerms(query);
     if (terms.length === 0) throw new ToolError('The query has no word to search for. Give at least one.');
     const index = await this.#index();
-    const found = index.search(query).filter(({ summary }) => tag === undefined || summary.tags.includes(tag));
+    const found = index
+      .search(query)
+      .filter(({ summary }) => tag === undefined || summary.tags.includes(tag));
     const hits = await Promise.all(
       found.slice(0, limit).map(async ({ summary, etag }) => {
         const note = await this.#store.readVersion(this.#tenantId, summary.id, etag);
@@ -198,9 +206,12 @@ export class Notebook {
   }
 
   #applyChange(note: Note, { title, text = note.text, append, tags = note.tags }: NoteChange): Note {
-    const newText = append === undefined ? text : `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}${append}`;
+    const newText =
+      append === undefined ? text : `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}${append}`;
     if (newText.length > maxTextLength) {
-      throw new ToolError(`The text would be ${newText.length} characters long; a note holds ${maxTextLength}.`);
+      throw new ToolError(
+        `The text would be ${newText.length} characters long; a note holds ${maxTextLength}.`,
+      );
     }
     return {
       ...note,

@@ -1,6 +1,13 @@
 /** The shapes that several tools take or give. Their descriptions are for the model. */
 import { z } from 'zod';
-import { defaultPageSize, maxPageSize, maxTagLength, maxTags, maxTextLength, maxTitleLength } from './limits.ts';
+import {
+  defaultPageSize,
+  maxPageSize,
+  maxTagLength,
+  maxTags,
+  maxTextLength,
+  maxTitleLength,
+} from './limits.ts';
 import type { NoteSummary } from './note.ts';
 import { toNoteUri } from './note.ts';
 

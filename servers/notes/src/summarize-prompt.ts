@@ -24,7 +24,10 @@ export function summarizePrompt(notebooks: Notebooks): AnyPrompt {
     description: 'Summarizes your notes, or those with one tag.',
     arguments: z.object({
       tag: tagSchema.optional().describe('Only notes with this tag'),
-      style: z.enum(Object.keys(styles) as Style[]).default('bullets').describe('brief, bullets or detailed'),
+      style: z
+        .enum(Object.keys(styles) as Style[])
+        .default('bullets')
+        .describe('brief, bullets or detailed'),
     }),
     complete: {
       async tag(typed, context) {
@@ -48,7 +51,10 @@ export function summarizePrompt(notebooks: Notebooks): AnyPrompt {
 }
 
 /** The newest notes, as many as fit. */
-async function loadNotes(notebook: Notebook, tag: string | undefined): Promise<{ notes: Note[]; total: number }> {
+async function loadNotes(
+  notebook: Notebook,
+  tag: string | undefined,
+): Promise<{ notes: Note[]; total: number }> {
   const { notes: summaries, total } = await notebook.list({ tag, limit: maxPromptNotes });
   const notes: Note[] = [];
   let characters = 0;

@@ -4,7 +4,11 @@ import { toTenantFolderName } from './tenant-folder-name.ts';
 
 const tenantId = fc.oneof(
   fc.string({ unit: 'binary', minLength: 1 }),
-  fc.string({ unit: fc.constantFrom('.', '/', '\\', '%', 'a', 'A', '2', 'e', ':'), minLength: 1, maxLength: 300 }),
+  fc.string({
+    unit: fc.constantFrom('.', '/', '\\', '%', 'a', 'A', '2', 'e', ':'),
+    minLength: 1,
+    maxLength: 300,
+  }),
 );
 
 describe('The folder name of a tenant', () => {

@@ -110,7 +110,10 @@ export class TenantFolder {
   }
 
   /** Writes a version, lets `publish` make it current, and takes it away again when that did not happen. */
-  async #withNewVersion(note: Note, publish: (etag: string) => Promise<boolean>): Promise<string | undefined> {
+  async #withNewVersion(
+    note: Note,
+    publish: (etag: string) => Promise<boolean>,
+  ): Promise<string | undefined> {
     await this.#prepare();
     const startedAtMs = this.#now();
     const etag = `${note.version}-${createNonce(etagNonceLength)}`;
@@ -118,7 +121,8 @@ export class TenantFolder {
     try {
       await writeDurably(this.#versionPath(note.id, etag), JSON.stringify(note));
       await syncFolder(this.#versions);
-      if (this.#now() - startedAtMs > publishWithinMs) throw new Error('Writing a note took too long; it was not saved.');
+      if (this.#now() - startedAtMs > publishWithinMs)
+        throw new Error('Writing a note took too long; it was not saved.');
       isPublished = await publish(etag);
     } finally {
       if (!isPublished) await this.#forget(note.id, etag);

@@ -27,7 +27,8 @@ export class TenantIndex {
   readonly #damaged: Map<string, string> = new Map();
   readonly #search: MiniSearch<Note> = new MiniSearch<Note>({
     fields: ['title', 'text', 'tags'],
-    extractField: (note, field) => (field === 'tags' ? note.tags.join(' ') : String(note[field as keyof Note])),
+    extractField: (note, field) =>
+      field === 'tags' ? note.tags.join(' ') : String(note[field as keyof Note]),
     tokenize: toTerms,
     processTerm: (term) => term,
     searchOptions: {

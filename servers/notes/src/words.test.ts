@@ -13,7 +13,15 @@ describe('The words of a text', () => {
   });
 
   it('are split at everything that is no letter and no digit', () => {
-    expect(toTerms('e-mail: jo@example.org (24/7)')).toEqual(['e', 'mail', 'jo', 'example', 'org', '24', '7']);
+    expect(toTerms('e-mail: jo@example.org (24/7)')).toEqual([
+      'e',
+      'mail',
+      'jo',
+      'example',
+      'org',
+      '24',
+      '7',
+    ]);
     expect(toTerms(' \n\t—…🗒')).toEqual([]);
   });
 

@@ -11,10 +11,12 @@ export function addNoteTool(notebooks: Notebooks): AnyTool {
     name: 'add_note',
     title: 'Add a note',
     description: 'Writes a new note and returns its id. To change a note that exists, use update_note.',
-    input: z.object({
+    input: z.strictObject({
       title: titleSchema.describe('One line that says what the note is about'),
       text: textSchema.default('').describe('Markdown or plain text'),
-      tags: tagsSchema.default([]).describe('Lower-case words to find the note by; list_tags shows those in use'),
+      tags: tagsSchema
+        .default([])
+        .describe('Lower-case words to find the note by; list_tags shows those in use'),
     }),
     output: summarySchema,
     annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: false },

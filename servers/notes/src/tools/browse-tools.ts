@@ -11,8 +11,9 @@ export function listNotesTool(notebooks: Notebooks): AnyTool {
   return defineTool({
     name: 'list_notes',
     title: 'List notes',
-    description: 'Lists notes without their texts, newest first, a page at a time. To find notes by words, use search_notes.',
-    input: z.object({
+    description:
+      'Lists notes without their texts, newest first, a page at a time. To find notes by words, use search_notes.',
+    input: z.strictObject({
       tag: tagSchema.optional().describe('Only notes with this tag'),
       cursor: z.string().max(maxCursorLength).optional().describe('nextCursor of the page before'),
       limit: limitSchema.describe('Most notes on the page'),
@@ -26,7 +27,9 @@ export function listNotesTool(notebooks: Notebooks): AnyTool {
     async handler({ tag, cursor, limit }, context) {
       const after = cursor === undefined ? undefined : parseCursor(cursor);
       if (cursor !== undefined && after === undefined) {
-        throw new ToolError('The cursor is not one that list_notes gave. Leave it out to start from the first page.');
+        throw new ToolError(
+          'The cursor is not one that list_notes gave. Leave it out to start from the first page.',
+        );
       }
       const notebook = notebooks.of(context.principal.activeTenantId);
       const { notes, total, hasMore } = await notebook.list({ tag, after, limit });
@@ -44,13 +47,15 @@ export function searchNotesTool(notebooks: Notebooks): AnyTool {
     description:
       'Finds the notes that contain every word of the query in title, text or tags, best match first. Case and ' +
       'accents do not matter, and the last word may be the beginning of a word.',
-    input: z.object({
+    input: z.strictObject({
       query: z.string().min(1).max(maxQueryLength).describe('Words that must all be in the note'),
       tag: tagSchema.optional().describe('Only notes with this tag'),
       limit: limitSchema.describe('Most notes to return'),
     }),
     output: z.object({
-      notes: z.array(summarySchema.extend({ snippet: z.string().describe('The text around the first match') })),
+      notes: z.array(
+        summarySchema.extend({ snippet: z.string().describe('The text around the first match') }),
+      ),
       total: z.int().describe('Notes found, including those beyond limit'),
     }),
     annotations: { readOnlyHint: true, openWorldHint: false },

@@ -19,14 +19,16 @@ export function deleteNoteTool(notebooks: Notebooks): AnyTool {
       'Deletes a note for good. The user is asked first, and the note stays if they say no. Leave confirm out: it ' +
       'skips that question, for clients that cannot ask. Set it to true only after the user has agreed to delete ' +
       'this very note.',
-    input: z.object({
+    input: z.strictObject({
       id: idSchema,
       confirm: z.boolean().default(false).describe('true only after the user has agreed; skips the question'),
     }),
     output: z.object({
       id: z.string(),
       title: z.string(),
-      outcome: z.enum(outcomes).describe('declined and cancelled: the user did not agree, and the note is still there'),
+      outcome: z
+        .enum(outcomes)
+        .describe('declined and cancelled: the user did not agree, and the note is still there'),
     }),
     annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: false },
     async handler({ id, confirm }, context) {
@@ -36,7 +38,9 @@ export function deleteNoteTool(notebooks: Notebooks): AnyTool {
       const answer = confirm ? 'accept' : await askUser(note, context);
       if (answer === 'accept') {
         if (!(await notebook.remove(stored))) {
-          throw new ToolError(`Note ${note.id} was changed meanwhile, so it was not deleted. Read it again first.`);
+          throw new ToolError(
+            `Note ${note.id} was changed meanwhile, so it was not deleted. Read it again first.`,
+          );
         }
         await context.resourceUpdated(toNoteUri(note.id));
         await context.listChanged('resources');

@@ -11,7 +11,7 @@ export function readNoteTool(notebooks: Notebooks): AnyTool {
     name: 'read_note',
     title: 'Read a note',
     description: 'Returns a note with its full text and its version.',
-    input: z.object({ id: idSchema }),
+    input: z.strictObject({ id: idSchema }),
     output: noteSchema,
     annotations: { readOnlyHint: true, openWorldHint: false },
     async handler({ id }, context) {

@@ -14,7 +14,7 @@ export function updateNoteTool(notebooks: Notebooks): AnyTool {
       'Changes the parts of a note that are given and leaves the rest. To add to the text, use append: it never ' +
       'overwrites what someone else writes at the same time. To replace the text, give the version you read as ' +
       'expectedVersion: if the note was changed since, nothing happens and you are told.',
-    input: z.object({
+    input: z.strictObject({
       id: idSchema,
       title: titleSchema.optional().describe('Replaces the title'),
       text: textSchema.optional().describe('Replaces the whole text'),
