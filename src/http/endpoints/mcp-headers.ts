@@ -60,7 +60,8 @@ export function checkVersionHeader(headers: RequestHeaders, claimed: unknown): v
   const version = toHeader(headers, 'mcp-protocol-version');
   if (version === undefined) throw mismatch('MCP-Protocol-Version is required');
   // A body that claims nothing is malformed in itself, and told so.
-  if (claimed !== undefined && version !== claimed) throw mismatch('MCP-Protocol-Version does not match the version in _meta');
+  if (claimed !== undefined && version !== claimed)
+    throw mismatch('MCP-Protocol-Version does not match the version in _meta');
 }
 
 /**
@@ -85,7 +86,8 @@ export function checkRequestHeaders(headers: RequestHeaders, { method, params }:
 export function toParameterHeaders(headers: RequestHeaders): Readonly<Record<string, string>> {
   const found: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers)) {
-    if (name.startsWith('mcp-param-') && value !== undefined) found[name] = typeof value === 'string' ? value : value.join(', ');
+    if (name.startsWith('mcp-param-') && value !== undefined)
+      found[name] = typeof value === 'string' ? value : value.join(', ');
   }
   return found;
 }

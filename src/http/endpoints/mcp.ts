@@ -53,7 +53,11 @@ export function createMcpEndpoint(engine: Engine): McpEndpoint {
   const sessionStreams = createSessionStreams(engine);
   const { logger } = engine;
 
-  const postModern = (request: HttpRequest, message: JsonRpcRequest, caller: Caller): HttpReply | Promise<HttpReply> => {
+  const postModern = (
+    request: HttpRequest,
+    message: JsonRpcRequest,
+    caller: Caller,
+  ): HttpReply | Promise<HttpReply> => {
     checkVersionHeader(request.headers, claimedVersion(message.params));
     const envelope = parseEnvelope(message.params);
     checkRequestHeaders(request.headers, message);
@@ -83,13 +87,22 @@ export function createMcpEndpoint(engine: Engine): McpEndpoint {
     };
   };
 
-  const postLegacy = async (request: HttpRequest, messages: readonly Single[], isBatch: boolean, caller: Caller): Promise<HttpReply> => {
+  const postLegacy = async (
+    request: HttpRequest,
+    messages: readonly Single[],
+    isBatch: boolean,
+    caller: Caller,
+  ): Promise<HttpReply> => {
     const [first] = messages;
-    if (!isBatch && first?.kind === 'request' && first.message.method === 'initialize') return initialize(first.message, caller);
+    if (!isBatch && first?.kind === 'request' && first.message.method === 'initialize')
+      return initialize(first.message, caller);
     const session = await loadSession(request, caller);
     checkLegacyVersionHeader(request);
     if (isBatch && !allowsBatches(session.protocolVersion)) {
-      throw new ProtocolError(protocolErrorCodes.invalidRequest, `Invalid request: MCP ${session.protocolVersion} has no batches`);
+      throw new ProtocolError(
+        protocolErrorCodes.invalidRequest,
+        `Invalid request: MCP ${session.protocolVersion} has no batches`,
+      );
     }
     const requests: JsonRpcRequest[] = [];
     for (const incoming of messages) {
@@ -99,7 +112,10 @@ export function createMcpEndpoint(engine: Engine): McpEndpoint {
     }
     if (requests.length === 0) return accepted;
     if (requests.some(({ method }) => method === 'initialize')) {
-      throw new ProtocolError(protocolErrorCodes.invalidRequest, 'Invalid request: initialize cannot be part of a batch');
+      throw new ProtocolError(
+        protocolErrorCodes.invalidRequest,
+        'Invalid request: initialize cannot be part of a batch',
+      );
     }
     const reply = createLegacyReply(session, caller);
     const replies = isBatch ? toBatchReplies(reply, requests.length) : [reply];
@@ -107,19 +123,32 @@ export function createMcpEndpoint(engine: Engine): McpEndpoint {
       const part = replies[index];
       if (part !== undefined) legacy.answer(message, { caller, session, reply: part });
     });
-    return toReply(reply, caller, () => {
-      for (const { id } of requests) void engine.calls.cancel(session.id, id);
-    }, session.id);
+    return toReply(
+      reply,
+      caller,
+      () => {
+        for (const { id } of requests) void engine.calls.cancel(session.id, id);
+      },
+      session.id,
+    );
   };
 
   const initialize = async (message: JsonRpcRequest, caller: Caller): Promise<HttpReply> => {
-    const { session, reply } = await legacy.initialize(message, caller, randomBytes(24).toString('base64url'));
+    const { session, reply } = await legacy.initialize(
+      message,
+      caller,
+      randomBytes(24).toString('base64url'),
+    );
     return {
       kind: 'full',
       status: reply.status,
       headers: { ...jsonHeaders, 'Mcp-Session-Id': session.id },
       body: reply.text,
-      log: { mcpMethod: message.method, clientName: session.clientInfo.name, protocolVersion: session.protocolVersion },
+      log: {
+        mcpMethod: message.method,
+        clientName: session.clientInfo.name,
+        protocolVersion: session.protocolVersion,
+      },
     };
   };
 
@@ -138,9 +167,15 @@ export function createMcpEndpoint(engine: Engine): McpEndpoint {
     );
 
   /** Waits for the call to be decided: one text, or a stream that stays open until its response. */
-  const toReply = async (reply: CallReply, caller: Caller, cancel: () => void, sessionId?: string): Promise<HttpReply> => {
+  const toReply = async (
+    reply: CallReply,
+    caller: Caller,
+    cancel: () => void,
+    sessionId?: string,
+  ): Promise<HttpReply> => {
     const outcome = await reply.outcome;
-    if (outcome.kind === 'json') return { kind: 'full', status: outcome.status, headers: jsonHeaders, body: outcome.text };
+    if (outcome.kind === 'json')
+      return { kind: 'full', status: outcome.status, headers: jsonHeaders, body: outcome.text };
     const { stream } = outcome;
     return toEventStreamReply((sink) => {
       stream.attach(sink);
@@ -163,13 +198,21 @@ export function createMcpEndpoint(engine: Engine): McpEndpoint {
 
   const loadSession = async (request: HttpRequest, { principal }: Caller): Promise<SessionRecord> => {
     const id = toHeader(request.headers, 'mcp-session-id');
-    if (id === undefined || id === '') throw new RequestError('session_id_required', 'mcp-session-id header required');
+    if (id === undefined || id === '')
+      throw new RequestError('session_id_required', 'mcp-session-id header required');
     const session = sessionIdPattern.test(id) ? await engine.sessions.load(id) : undefined;
     // Another principal's session is answered like one that never was: there is nothing to learn from the answer.
     if (session === undefined || session.principalKey !== toPrincipalKey(principal)) {
       throw new RequestError('session_unknown', 'Unknown session ID');
     }
     return session;
+  };
+
+  const openSessionStream = async (request: HttpRequest, caller: Caller): Promise<HttpReply> => {
+    const session = await loadSession(request, caller);
+    checkLegacyVersionHeader(request);
+    const lastEventId = toHeader(request.headers, 'last-event-id');
+    return toEventStreamReply(await sessionStreams.open(session, caller.principal, lastEventId === '' ? undefined : lastEventId));
   };
 
   return {
@@ -179,7 +222,11 @@ export function createMcpEndpoint(engine: Engine): McpEndpoint {
       const caller = toCaller(request);
       try {
         const body = parseBody(request.body);
-        if (body.kind === 'batch') return refuseProtocolErrors(postLegacy(request, body.messages.map(requireValid), true, caller), caller);
+        if (body.kind === 'batch')
+          return refuseProtocolErrors(
+            postLegacy(request, body.messages.map(requireValid), true, caller),
+            caller,
+          );
         const incoming = requireValid(body);
         if (isModern(request, incoming)) {
           if (incoming.kind !== 'request') return acceptModern(incoming);
@@ -198,7 +245,11 @@ export function createMcpEndpoint(engine: Engine): McpEndpoint {
       const session = await loadSession(request, caller);
       checkLegacyVersionHeader(request);
       const lastEventId = toHeader(request.headers, 'last-event-id');
-      const open = await sessionStreams.open(session, caller.principal, lastEventId === '' ? undefined : lastEventId);
+      const open = await sessionStreams.open(
+        session,
+        caller.principal,
+        lastEventId === '' ? undefined : lastEventId,
+      );
       return toEventStreamReply(open);
     },
     delete: async (request) => {
@@ -211,7 +262,11 @@ export function createMcpEndpoint(engine: Engine): McpEndpoint {
     },
   };
 
-  function postModernGuarded(request: HttpRequest, message: JsonRpcRequest, caller: Caller): HttpReply | Promise<HttpReply> {
+  function postModernGuarded(
+    request: HttpRequest,
+    message: JsonRpcRequest,
+    caller: Caller,
+  ): HttpReply | Promise<HttpReply> {
     try {
       return postModern(request, message, caller);
     } catch (error) {
@@ -219,7 +274,11 @@ export function createMcpEndpoint(engine: Engine): McpEndpoint {
     }
   }
 
-  async function refuseProtocolErrors(reply: Promise<HttpReply>, caller: Caller, id?: JsonRpcRequest['id']): Promise<HttpReply> {
+  async function refuseProtocolErrors(
+    reply: Promise<HttpReply>,
+    caller: Caller,
+    id?: JsonRpcRequest['id'],
+  ): Promise<HttpReply> {
     try {
       return await reply;
     } catch (error) {
@@ -262,7 +321,11 @@ function requireValid(incoming: Incoming): Single {
 function isModern(request: HttpRequest, incoming: Single): boolean {
   if (incoming.kind === 'request' && claimedVersion(incoming.message.params) !== undefined) return true;
   const version = toHeader(request.headers, 'mcp-protocol-version');
-  return version !== undefined && !isLegacyVersion(version) && toHeader(request.headers, 'mcp-session-id') === undefined;
+  return (
+    version !== undefined &&
+    !isLegacyVersion(version) &&
+    toHeader(request.headers, 'mcp-session-id') === undefined
+  );
 }
 
 /** This revision defines no notification over HTTP and takes no responses. MCP 2026-07-28, Streamable HTTP. */
@@ -283,8 +346,13 @@ function toCaller({ principal, requestId }: HttpRequest): Caller {
   return { principal, requestId };
 }
 
-function withMethod(reply: HttpReply | Promise<HttpReply>, mcpMethod: string): HttpReply | Promise<HttpReply> {
-  return reply instanceof Promise ? reply.then((settled) => addMethod(settled, mcpMethod)) : addMethod(reply, mcpMethod);
+function withMethod(
+  reply: HttpReply | Promise<HttpReply>,
+  mcpMethod: string,
+): HttpReply | Promise<HttpReply> {
+  return reply instanceof Promise
+    ? reply.then((settled) => addMethod(settled, mcpMethod))
+    : addMethod(reply, mcpMethod);
 }
 
 function addMethod(reply: HttpReply, mcpMethod: string): HttpReply {
