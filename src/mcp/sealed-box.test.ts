@@ -48,8 +48,14 @@ describe('a sealed box', () => {
       const sealed = seal(two, value);
       for (let place = 0; place <= sealed.length; place += 1) {
         const [before, after] = [sealed.slice(0, place), sealed.slice(place + 1)];
-        const variants = [before, before + after, `${before}A${sealed.slice(place)}`, `${before}=${sealed.slice(place)}`];
-        for (const other of 'ABQgw048_-+/=. \n\u0000é') if (other !== sealed[place]) variants.push(before + other + after);
+        const variants = [
+          before,
+          before + after,
+          `${before}A${sealed.slice(place)}`,
+          `${before}=${sealed.slice(place)}`,
+        ];
+        for (const other of 'ABQgw048_-+/=. \n\u0000é')
+          if (other !== sealed[place]) variants.push(before + other + after);
         for (const variant of variants) {
           if (variant !== sealed) expect(two.open(variant, binding)).toBeUndefined();
         }
@@ -69,7 +75,12 @@ describe('a sealed box', () => {
 
   it('answers garbage with nothing and never throws', () => {
     const body = fc.uint8Array({ maxLength: 80 }).map((bytes) => Buffer.from(bytes).toString('base64url'));
-    const garbage = fc.oneof(text, body, body.map((encoded) => `${current.id}.${encoded}`), text.map((wild) => `${current.id}.${wild}`));
+    const garbage = fc.oneof(
+      text,
+      body,
+      body.map((encoded) => `${current.id}.${encoded}`),
+      text.map((wild) => `${current.id}.${wild}`),
+    );
     fc.assert(
       fc.property(garbage, (sealed) => {
         expect(box.open(sealed, binding)).toBeUndefined();
@@ -129,7 +140,9 @@ describe('a sealed box', () => {
 
   it('refuses keys that cannot serve', () => {
     expect(() => createSealedBox({ keys: [] })).toThrow(TypeError);
-    expect(() => createSealedBox({ keys: [{ id: 'a', key: Buffer.alloc(16) }] })).toThrow('must be 32 bytes, not 16');
+    expect(() => createSealedBox({ keys: [{ id: 'a', key: Buffer.alloc(16) }] })).toThrow(
+      'must be 32 bytes, not 16',
+    );
     expect(() => createSealedBox({ keys: [{ ...current, id: 'a.b' }] })).toThrow(TypeError);
     expect(() => createSealedBox({ keys: [current, current] })).toThrow(`Two keys have the id ${current.id}`);
   });

@@ -6,7 +6,15 @@
  * key has sealed. Initialization vectors are random, so a key must be replaced before 2^32 seals (NIST SP 800-38D,
  * section 8.3). The length of the value shows.
  */
-import { createCipheriv, createDecipheriv, createHash, createSecretKey, hkdfSync, randomFillSync, type KeyObject } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createSecretKey,
+  hkdfSync,
+  randomFillSync,
+  type KeyObject,
+} from 'node:crypto';
 
 /** A key and the name that sealed strings carry to find it again. */
 export interface SealingKey {
@@ -78,7 +86,9 @@ export function createSealedBox(options: SealedBoxOptions): SealedBox {
       const body = Buffer.concat([vector, cipher.update(content), cipher.final(), cipher.getAuthTag()]);
       const sealed = `${sealing.id}.${body.toString('base64url')}`;
       if (sealed.length > maxSealedLength) {
-        throw new RangeError(`A sealed value may be ${maxSealedLength} characters; this one is ${sealed.length}.`);
+        throw new RangeError(
+          `A sealed value may be ${maxSealedLength} characters; this one is ${sealed.length}.`,
+        );
       }
       return sealed;
     },
@@ -106,7 +116,10 @@ export function createSealedBox(options: SealedBoxOptions): SealedBox {
 export function toSealingKey(hex: string, id?: string): SealingKey {
   if (!/^[0-9a-f]{64}$/i.test(hex)) throw new TypeError('A sealing key is made from 64 hexadecimal digits.');
   const key = Buffer.from(hkdfSync('sha256', Buffer.from(hex, 'hex'), '', 'mooring sealed box', keyBytes));
-  return { id: id ?? createHash('sha256').update('mooring sealed box key id').update(key).digest('hex').slice(0, 12), key };
+  return {
+    id: id ?? createHash('sha256').update('mooring sealed box key id').update(key).digest('hex').slice(0, 12),
+    key,
+  };
 }
 
 function toKeyTable(keys: readonly SealingKey[]): ReadonlyMap<string, KeyObject> {
@@ -114,7 +127,8 @@ function toKeyTable(keys: readonly SealingKey[]): ReadonlyMap<string, KeyObject>
   const table = new Map<string, KeyObject>();
   for (const { id, key } of keys) {
     if (!/^[\w-]{1,32}$/.test(id)) throw new TypeError('A key id is 1 to 32 of A-Z a-z 0-9 _ -.');
-    if (key.length !== keyBytes) throw new TypeError(`The key ${id} must be ${keyBytes} bytes, not ${key.length}.`);
+    if (key.length !== keyBytes)
+      throw new TypeError(`The key ${id} must be ${keyBytes} bytes, not ${key.length}.`);
     if (table.has(id)) throw new TypeError(`Two keys have the id ${id}.`);
     table.set(id, createSecretKey(key));
   }
@@ -150,7 +164,9 @@ function decodeExactly(text: string): Buffer | undefined {
 function decrypt(body: Buffer, key: KeyObject, boundData: Buffer): Buffer | undefined {
   const tagStart = body.length - tagBytes;
   if (tagStart < vectorBytes + expiryBytes) return undefined;
-  const decipher = createDecipheriv('aes-256-gcm', key, body.subarray(0, vectorBytes), { authTagLength: tagBytes });
+  const decipher = createDecipheriv('aes-256-gcm', key, body.subarray(0, vectorBytes), {
+    authTagLength: tagBytes,
+  });
   decipher.setAAD(boundData);
   decipher.setAuthTag(body.subarray(tagStart));
   const content = decipher.update(body.subarray(vectorBytes, tagStart));

@@ -55,7 +55,10 @@ export function compileUriTemplate(template: string): UriTemplate {
     variables: variables.map(({ name }) => name),
     match: (uri) => match(prefix, variables, uri),
     expand: (values) =>
-      prefix + variables.map((variable) => encode(variable, values[variable.name], template) + variable.suffix).join(''),
+      prefix +
+      variables
+        .map((variable) => encode(variable, values[variable.name], template) + variable.suffix)
+        .join(''),
   };
 }
 
@@ -71,7 +74,9 @@ function parseTemplate(template: string): { prefix: string; variables: readonly 
     if (suffix === undefined) return fail('a { is not closed.');
     if (rest.length > 0) return fail('a } has no { before it.');
     if (suffix === '' && index < pieces.length - 1) {
-      return fail(`nothing stands between {${expression}} and the variable after it, so where one ends is unknown.`);
+      return fail(
+        `nothing stands between {${expression}} and the variable after it, so where one ends is unknown.`,
+      );
     }
     const isReserved = expression.startsWith('+');
     const name = isReserved ? expression.slice(1) : expression;
@@ -85,76 +90,105 @@ function parseTemplate(template: string): { prefix: string; variables: readonly 
   return { prefix, variables };
 }
 
-function match(prefix: string, variables: readonly Variable[], uri: string): Record<string, string> | undefined {
+function match(
+  prefix: string,
+  variables: readonly Variable[],
+  uri: string,
+): Record<string, string> | undefined {
   if (uri.length > maxUriLength || !uri.startsWith(prefix)) return undefined;
-  if (variables.length === 0) return uri === prefix ? {} : undefined;
-  const limits = toSegmentEnds(uri);
-  const ends = toEnds(variables, uri, limits);
+  const suffix = variables.at(-1)?.suffix;
+  if (suffix === undefined) return uri === prefix ? {} : undefined;
+  if (!uri.endsWith(suffix)) return undefined;
+  const texts = split(
+    variables,
+    uri.slice(prefix.length, Math.max(prefix.length, uri.length - suffix.length)),
+  );
+  if (texts === undefined) return undefined;
   const values: [string, string][] = [];
-  let start = prefix.length;
-  for (const [index, variable] of variables.entries()) {
-    const end = chooseEnd(variable, ends[index], start, uri.length, limits);
-    if (end <= start) return undefined;
-    const value = decode(uri.slice(start, end));
+  for (const [index, { name }] of variables.entries()) {
+    const value = decode(texts[index] ?? '');
     if (value === undefined) return undefined;
-    values.push([variable.name, value]);
-    start = end + variable.suffix.length;
+    values.push([name, value]);
   }
   return Object.fromEntries(values);
 }
 
+/** The text of each variable in `body`, which is what stands between the prefix and the last suffix. */
+function split(variables: readonly Variable[], body: string): readonly string[] | undefined {
+  const [only, second] = variables;
+  if (only !== undefined && second === undefined) {
+    return body !== '' && (only.isReserved || !/[/?#]/.test(body)) ? [body] : undefined;
+  }
+  const segmentEnds = toSegmentEnds(body);
+  const ends = toEnds(variables, body, segmentEnds);
+  const texts: string[] = [];
+  let start = 0;
+  for (const [index, variable] of variables.entries()) {
+    const end = chooseEnd(variable, ends[index], start, segmentEnds);
+    if (end <= start) return undefined;
+    texts.push(body.slice(start, end));
+    start = end + variable.suffix.length;
+  }
+  return texts;
+}
+
 /**
- * For each variable, and each place in the URI, the last place at or before it where that variable may end so that
+ * For each variable, and each place in the body, the last place at or before it where that variable may end so that
  * all after it still fits; -1 for none.
  *
  * Worked out from the last variable to the first, so that matching never goes back: a regular expression with
  * several `.+` would take time in a power of the URI's length.
  */
-function toEnds(variables: readonly Variable[], uri: string, limits: Int32Array): readonly Int32Array[] {
-  const ends: Int32Array[] = [];
-  for (let index = variables.length - 1; index >= 0; index -= 1) {
-    const variable = variables[index] as Variable;
-    const following = variables[index + 1];
-    const fitsAfter = (place: number): boolean =>
-      following === undefined
-        ? place === uri.length
-        : chooseEnd(following, ends[0], place, uri.length, limits) > place;
-    const lastEnds = new Int32Array(uri.length + 1).fill(-1);
+function toEnds(
+  variables: readonly Variable[],
+  body: string,
+  segmentEnds: readonly number[],
+): readonly (readonly number[])[] {
+  // The last variable ends where the body does.
+  let following = variables.at(-1);
+  let endsOfFollowing = Array.from({ length: body.length + 1 }, (_, place) =>
+    place === body.length ? place : -1,
+  );
+  const ends = [endsOfFollowing];
+  for (const variable of variables.slice(0, -1).toReversed()) {
+    const endsOfVariable: number[] = [];
     let last = -1;
-    for (let place = 0; place <= uri.length; place += 1) {
-      const isPossible = uri.startsWith(variable.suffix, place) && !isInsidePercentCode(uri, place);
-      if (isPossible && fitsAfter(place + variable.suffix.length)) last = place;
-      lastEnds[place] = last;
+    for (let place = 0; place <= body.length; place += 1) {
+      const isPossible = body.startsWith(variable.suffix, place) && !isInsidePercentCode(body, place);
+      const next = place + variable.suffix.length;
+      if (isPossible && chooseEnd(following, endsOfFollowing, next, segmentEnds) > next) last = place;
+      endsOfVariable.push(last);
     }
-    ends.unshift(lastEnds);
+    ends.unshift(endsOfVariable);
+    following = variable;
+    endsOfFollowing = endsOfVariable;
   }
   return ends;
 }
 
 /** Where a variable that starts at `start` ends; not past `start` when it cannot be there. */
 function chooseEnd(
-  { isReserved }: Variable,
-  lastEnds: Int32Array | undefined,
+  variable: Variable | undefined,
+  ends: readonly number[] | undefined,
   start: number,
-  length: number,
-  limits: Int32Array,
+  segmentEnds: readonly number[],
 ): number {
-  return lastEnds?.[isReserved ? length : (limits[start] ?? -1)] ?? -1;
+  const limit = variable?.isReserved === true ? segmentEnds.length - 1 : segmentEnds[start];
+  return limit === undefined ? -1 : (ends?.[limit] ?? -1);
 }
 
 /** A value is made of whole percent codes: the `2` of `%2F` is none of a template's own. */
-function isInsidePercentCode(uri: string, place: number): boolean {
-  return uri[place - 1] === '%' || uri[place - 2] === '%';
+function isInsidePercentCode(text: string, place: number): boolean {
+  return text[place - 1] === '%' || text[place - 2] === '%';
 }
 
-/** For each place in a URI, where the segment that it is in ends. */
-function toSegmentEnds(uri: string): Int32Array {
-  const ends = new Int32Array(uri.length + 1);
-  let end = uri.length;
-  for (let place = uri.length; place >= 0; place -= 1) {
-    const character = uri[place];
-    if (character === '/' || character === '?' || character === '#') end = place;
-    ends[place] = end;
+/** For each place in a text, where the segment that it is in ends. */
+function toSegmentEnds(text: string): readonly number[] {
+  const ends = Array.from({ length: text.length + 1 }, () => text.length);
+  for (let place = text.length - 1; place >= 0; place -= 1) {
+    const character = text[place];
+    const isEnd = character === '/' || character === '?' || character === '#';
+    ends[place] = isEnd ? place : (ends[place + 1] ?? place);
   }
   return ends;
 }
@@ -170,7 +204,9 @@ function decode(text: string): string | undefined {
 
 function encode({ name, isReserved }: Variable, value: string | undefined, template: string): string {
   if (value === undefined || value === '') {
-    throw new TypeError(`URI template ${JSON.stringify(template)}: the variable ${name} needs a value that is not empty.`);
+    throw new TypeError(
+      `URI template ${JSON.stringify(template)}: the variable ${name} needs a value that is not empty.`,
+    );
   }
   try {
     return isReserved ? encodeReserved(value) : encodeURIComponent(value).replace(/[!'()*]/g, toPercentCode);

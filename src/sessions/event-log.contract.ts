@@ -87,7 +87,11 @@ function describeReading(open: Open): void {
       events: events.slice(2),
       isComplete: false,
     });
-    expect(await first.read('s', events[2]?.id ?? '', 10)).toEqual({ kind: 'events', events: [], isComplete: false });
+    expect(await first.read('s', events[2]?.id ?? '', 10)).toEqual({
+      kind: 'events',
+      events: [],
+      isComplete: false,
+    });
     expect(await first.read('s', other, 10)).toEqual({ kind: 'events', events: [], isComplete: false });
   });
 
@@ -110,9 +114,17 @@ function describeReading(open: Open): void {
       { id: one, data: '1' },
       { id: two, data: '2' },
     ];
-    expect(await first.read('s', priming, 1)).toEqual({ kind: 'events', events: [eventOne], isComplete: false });
+    expect(await first.read('s', priming, 1)).toEqual({
+      kind: 'events',
+      events: [eventOne],
+      isComplete: false,
+    });
     expect(await first.read('s', one, 1)).toEqual({ kind: 'events', events: [eventTwo], isComplete: true });
-    expect(await first.read('s', priming, 9)).toEqual({ kind: 'events', events: [eventOne, eventTwo], isComplete: true });
+    expect(await first.read('s', priming, 9)).toEqual({
+      kind: 'events',
+      events: [eventOne, eventTwo],
+      isComplete: true,
+    });
     expect(await first.read('s', two, 9)).toEqual({ kind: 'events', events: [], isComplete: true });
   });
 
@@ -120,7 +132,18 @@ function describeReading(open: Open): void {
     const { first } = await open();
     const id = await append(first, 'p', '1');
     const position = id.slice('p_'.length);
-    const strangers = ['', '_', 'p', 'p_', 'p_x', 'p_-1', `p_ ${position}`, `p_0${position}`, `p_${position}0`, 'p_1e3'];
+    const strangers = [
+      '',
+      '_',
+      'p',
+      'p_',
+      'p_x',
+      'p_-1',
+      `p_ ${position}`,
+      `p_0${position}`,
+      `p_${position}0`,
+      'p_1e3',
+    ];
     for (const cursor of [...strangers, `q_${position}`, `${position}`, '__proto___1', `${id}_${position}`]) {
       expect(await first.read('s', cursor, 10)).toEqual({ kind: 'gap' });
     }
@@ -132,7 +155,9 @@ function describeReading(open: Open): void {
     const { doors, first } = await open();
     const priming = await append(first, 'p', '');
     const texts = Array.from({ length: 60 }, (_, index) => `${index}`);
-    const ids = await Promise.all(texts.map((text, index) => append(doors[index % doors.length] ?? first, 'p', text)));
+    const ids = await Promise.all(
+      texts.map((text, index) => append(doors[index % doors.length] ?? first, 'p', text)),
+    );
     expect(new Set(ids).size).toBe(texts.length);
     const slice = await first.read('s', priming, 100);
     const found = slice.kind === 'events' ? slice.events : [];
@@ -230,12 +255,18 @@ function describeBounds(open: Open): void {
     advance(1);
     const fresh = await append(first, 'fresh', '');
     expect(await first.read('s', complete, 9)).toEqual({ kind: 'gap' });
-    for (const cursor of [running, late, fresh]) expect((await first.read('s', cursor, 9)).kind).toBe('events');
+    for (const cursor of [running, late, fresh])
+      expect((await first.read('s', cursor, 9)).kind).toBe('events');
   });
 }
 
 type Step =
-  | { readonly kind: 'append'; readonly streamId: string; readonly size: number; readonly isTerminal: boolean }
+  | {
+      readonly kind: 'append';
+      readonly streamId: string;
+      readonly size: number;
+      readonly isTerminal: boolean;
+    }
   | { readonly kind: 'advance'; readonly ms: number }
   | { readonly kind: 'end' };
 
@@ -258,7 +289,10 @@ interface ModelEvent extends LoggedEvent {
 }
 
 /** Runs the steps and keeps every accepted event of each stream, in order, for ever. */
-async function run(sequence: readonly Step[], { doors, first, advance }: Bench): Promise<Map<string, ModelEvent[]>> {
+async function run(
+  sequence: readonly Step[],
+  { doors, first, advance }: Bench,
+): Promise<Map<string, ModelEvent[]>> {
   const accepted = new Map<string, ModelEvent[]>();
   let isEnded = false;
   for (const [index, step] of sequence.entries()) {

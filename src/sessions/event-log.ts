@@ -6,7 +6,7 @@ export interface LoggedEvent {
   readonly data: string;
 }
 
-/** What `EventLog.read` found after a cursor. */
+/** What `EventLog.read` found after a cursor. `isComplete`: the stream has ended and nothing follows these events. */
 export type LogSlice =
   | { readonly kind: 'events'; readonly events: readonly LoggedEvent[]; readonly isComplete: boolean }
   /** The cursor is not, or no longer, in the log: what followed it cannot be known. */
@@ -15,6 +15,10 @@ export type LogSlice =
 /**
  * The messages of a session's resumable streams. Stored first, then written: an event that a client has seen can
  * always be resumed from while the log keeps it.
+ *
+ * A stream is forgotten some minutes after its terminal event, and may lose its oldest events, or be forgotten, to
+ * keep the log's bounds; a reader is told of that as a gap, never by silence. Positions only grow, also over a stream
+ * that was forgotten and begun again, so an old cursor is never taken for a new one.
  */
 export interface EventLog {
   /**
@@ -23,7 +27,12 @@ export interface EventLog {
    * @param options.isTerminal nothing may follow; the stream is complete
    * @returns the event's id, or `undefined` when the stream is complete or its session was ended
    */
-  append(sessionId: string, streamId: string, data: string, options?: { isTerminal?: boolean }): Promise<string | undefined>;
+  append(
+    sessionId: string,
+    streamId: string,
+    data: string,
+    options?: { isTerminal?: boolean },
+  ): Promise<string | undefined>;
   /** Events that follow `afterEventId` on its own stream, oldest first, at most `limit`. */
   read(sessionId: string, afterEventId: string, limit: number): Promise<LogSlice>;
   /** Forgets every stream of a session; later appends to it are refused. */

@@ -122,7 +122,8 @@ class MemoryEventLog implements EventLog {
     return {
       kind: 'events',
       events: found.map((event) => ({ id: toEventId(streamId, event.position), data: event.data })),
-      isComplete: stream.completedAt !== undefined && (found.at(-1)?.position ?? position) === stream.lastPosition,
+      isComplete:
+        stream.completedAt !== undefined && (found.at(-1)?.position ?? position) === stream.lastPosition,
     };
   }
 

@@ -5,7 +5,7 @@ import { describeMessageBus } from './message-bus.contract.ts';
 describeMessageBus('a memory message bus', async (options) => [createMemoryMessageBus(options)]);
 
 describe('a memory message bus', () => {
-  it('drops what exceeds a subscriber\'s queue, says how much, and carries on', async () => {
+  it("drops what exceeds a subscriber's queue, says how much, and carries on", async () => {
     const errors: unknown[] = [];
     const bus = createMemoryMessageBus({ onError: (error) => errors.push(error), maxQueuedPerSubscriber: 2 });
     const received: string[] = [];

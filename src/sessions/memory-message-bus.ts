@@ -106,7 +106,9 @@ class MemoryMessageBus implements MessageBus {
       subscriber.queue = [];
       subscriber.dropped = 0;
       if (dropped > 0) {
-        this.#onError(new RangeError(`${dropped} messages on ${subscriber.topic} were dropped: too many were waiting.`));
+        this.#onError(
+          new RangeError(`${dropped} messages on ${subscriber.topic} were dropped: too many were waiting.`),
+        );
       }
       for (const message of queue) {
         if (subscriber.isActive) this.#call(subscriber, message);

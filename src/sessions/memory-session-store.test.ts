@@ -23,7 +23,12 @@ function toRecord(id: string, now: number): SessionRecord {
 describe('a memory session store', () => {
   it('ends the longest-idle session of all when there are too many, and tells only of living ones', async () => {
     let time = 0;
-    const store = createMemorySessionStore({ idleTtlMs: 100, maxPerPrincipal: 9, maxSessions: 2, now: () => time });
+    const store = createMemorySessionStore({
+      idleTtlMs: 100,
+      maxPerPrincipal: 9,
+      maxSessions: 2,
+      now: () => time,
+    });
     await store.create(toRecord('a', time));
     await store.create(toRecord('b', time));
     await store.load('a');

@@ -1,3 +1,5 @@
+import { FrozenCopies } from '../lib/frozen-copies.ts';
+import type { ClientCapabilities, Implementation } from '../mcp/protocol-types.ts';
 import { RecencyList, type RecencyNode } from '../lib/recency-list.ts';
 import { SessionValues } from './session-values.ts';
 import type { SessionChange, SessionRecord, SessionStore, SessionValue } from './session-store.ts';
@@ -10,7 +12,7 @@ export interface MemorySessionStoreOptions {
   readonly maxPerPrincipal: number;
   /** Application values of one session together, keys included. Default 64 KiB. */
   readonly maxValueBytes?: number;
-  /** One record as JSON. Default 64 KiB. */
+  /** Client info, capabilities and subscriptions of one session as JSON. Default 64 KiB. */
   readonly maxRecordBytes?: number;
   /** Sessions of everybody together; one more ends the longest-idle of all. Default 100,000. */
   readonly maxSessions?: number;
@@ -38,7 +40,12 @@ class Entry {
   readonly placeOfAll: RecencyNode<Entry>;
   readonly placeOfPrincipal: RecencyNode<Entry>;
 
-  constructor(record: SessionRecord, idleExpiresAt: number, principal: PrincipalSessions, all: RecencyList<Entry>) {
+  constructor(
+    record: SessionRecord,
+    idleExpiresAt: number,
+    principal: PrincipalSessions,
+    all: RecencyList<Entry>,
+  ) {
     this.record = record;
     this.idleExpiresAt = idleExpiresAt;
     this.principal = principal;
@@ -54,6 +61,7 @@ class MemorySessionStore implements SessionStore {
   readonly #maxRecordBytes: number;
   readonly #maxSessions: number;
   readonly #now: () => number;
+  readonly #clients = new FrozenCopies<readonly [Implementation, ClientCapabilities]>();
   readonly #entries = new Map<string, Entry>();
   readonly #principals = new Map<string, PrincipalSessions>();
   readonly #byUse = new RecencyList<Entry>();
@@ -72,7 +80,8 @@ class MemorySessionStore implements SessionStore {
     this.#requireOpen();
     const now = this.#now();
     this.#sweep(now);
-    if (this.#find(record.id, now) !== undefined) throw new TypeError('A session with this id exists already.');
+    if (this.#find(record.id, now) !== undefined)
+      throw new TypeError('A session with this id exists already.');
     this.#insert(this.#toOwnRecord(record), now);
     const evicted: string[] = [];
     this.#evict(this.#principals.get(record.principalKey)?.byUse, this.#maxPerPrincipal, now, evicted);
@@ -113,7 +122,12 @@ class MemorySessionStore implements SessionStore {
     return this.#find(id, this.#now())?.values?.read(key);
   }
 
-  async writeValue(id: string, key: string, value: string | undefined, expectedVersion: number): Promise<boolean> {
+  async writeValue(
+    id: string,
+    key: string,
+    value: string | undefined,
+    expectedVersion: number,
+  ): Promise<boolean> {
     const entry = this.#find(id, this.#now());
     if (entry === undefined) return false;
     entry.values ??= new SessionValues();
@@ -135,13 +149,24 @@ class MemorySessionStore implements SessionStore {
     if (this.#isClosed) throw new Error('The session store is closed.');
   }
 
-  /** A frozen copy: handed out as it is, it can be neither changed by a reader nor by whoever made the original. */
+  /** A frozen copy: handed out as it is, neither a reader nor whoever made the original can change it. */
   #toOwnRecord(record: SessionRecord): SessionRecord {
-    const text = JSON.stringify(record);
-    if (Buffer.byteLength(text) > this.#maxRecordBytes) {
-      throw new RangeError(`A session record may be ${this.#maxRecordBytes} bytes of JSON; this one is longer.`);
+    const { value: client, bytes } = this.#clients.copy([record.clientInfo, record.clientCapabilities]);
+    const subscriptions = Object.freeze([...record.subscriptions]);
+    const total = bytes + Buffer.byteLength(JSON.stringify(subscriptions));
+    if (total > this.#maxRecordBytes) {
+      throw new RangeError(
+        `A session may hold ${this.#maxRecordBytes} bytes of client info, capabilities and subscriptions; this is ${total}.`,
+      );
     }
-    return freezeDeep(JSON.parse(text) as SessionRecord);
+    return Object.freeze({
+      ...record,
+      // One string for all sessions of a principal, where every request brings its own.
+      principalKey: this.#principals.get(record.principalKey)?.key ?? record.principalKey,
+      clientInfo: client[0],
+      clientCapabilities: client[1],
+      subscriptions,
+    });
   }
 
   #insert(record: SessionRecord, now: number): void {
@@ -157,7 +182,7 @@ class MemorySessionStore implements SessionStore {
   #evict(sessions: RecencyList<Entry> | undefined, max: number, now: number, evicted: string[]): void {
     if (sessions === undefined || sessions.size <= max) return;
     // A session past its absolute end may be anywhere in the order, and must not cost a live one its place.
-    for (let node = sessions.oldest; node !== undefined; ) {
+    for (let node = sessions.oldest; node !== undefined;) {
       const { value: entry, newer } = node;
       if (isExpired(entry, now)) this.#remove(entry);
       node = newer;
@@ -194,12 +219,4 @@ class MemorySessionStore implements SessionStore {
 
 function isExpired(entry: Entry, now: number): boolean {
   return now >= entry.idleExpiresAt || now >= entry.record.expiresAt;
-}
-
-function freezeDeep<Value>(value: Value): Value {
-  if (typeof value === 'object' && value !== null) {
-    for (const part of Object.values(value)) freezeDeep(part);
-    Object.freeze(value);
-  }
-  return value;
 }

@@ -15,10 +15,17 @@ export interface SessionStoreLimits {
  *
  * @returns doors to the same sessions, one per instance; a single one where sessions are not shared
  */
-export type MakeSessionStore = (limits: SessionStoreLimits) => Promise<readonly [SessionStore, ...SessionStore[]]>;
+export type MakeSessionStore = (
+  limits: SessionStoreLimits,
+) => Promise<readonly [SessionStore, ...SessionStore[]]>;
 
 /** The bounds that the suite opens every store with. */
-export const suiteLimits = { idleTtlMs: 10_000, maxPerPrincipal: 3, maxValueBytes: 4096, maxRecordBytes: 8192 } as const;
+export const suiteLimits = {
+  idleTtlMs: 10_000,
+  maxPerPrincipal: 3,
+  maxValueBytes: 4096,
+  maxRecordBytes: 8192,
+} as const;
 
 /** A store under test and the clock it goes by. */
 export interface SessionStoreBench {

@@ -8,7 +8,13 @@ const { idleTtlMs, maxPerPrincipal } = suiteLimits;
 type Step =
   | { readonly kind: 'create'; readonly id: string; readonly principalKey: string; readonly lifeMs: number }
   | { readonly kind: 'load' | 'end' | 'update'; readonly id: string }
-  | { readonly kind: 'write'; readonly id: string; readonly key: string; readonly value: string | undefined; readonly isStale: boolean }
+  | {
+      readonly kind: 'write';
+      readonly id: string;
+      readonly key: string;
+      readonly value: string | undefined;
+      readonly isStale: boolean;
+    }
   | { readonly kind: 'advance'; readonly ms: number };
 
 const ids = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g');
@@ -94,7 +100,12 @@ export function describeModel(open: () => Promise<SessionStoreBench>): void {
   });
 }
 
-async function take(step: Step, store: SessionStore, bench: SessionStoreBench, model: ModelStore): Promise<void> {
+async function take(
+  step: Step,
+  store: SessionStore,
+  bench: SessionStoreBench,
+  model: ModelStore,
+): Promise<void> {
   const now = bench.now();
   if (step.kind === 'advance') {
     bench.advance(step.ms);
@@ -104,7 +115,10 @@ async function take(step: Step, store: SessionStore, bench: SessionStoreBench, m
   switch (step.kind) {
     case 'create': {
       if (session !== undefined) return;
-      const record = toRecord(step.id, now, { principalKey: step.principalKey, expiresAt: now + step.lifeMs });
+      const record = toRecord(step.id, now, {
+        principalKey: step.principalKey,
+        expiresAt: now + step.lifeMs,
+      });
       expect(await store.create(record)).toEqual(model.create(record, now));
       return;
     }

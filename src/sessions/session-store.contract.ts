@@ -1,5 +1,11 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { openBench, suiteLimits, toRecord, type MakeSessionStore, type SessionStoreBench } from './session-store-bench.contract.ts';
+import {
+  openBench,
+  suiteLimits,
+  toRecord,
+  type MakeSessionStore,
+  type SessionStoreBench,
+} from './session-store-bench.contract.ts';
 import { describeModel } from './session-store-model.contract.ts';
 import type { SessionRecord, SessionStore } from './session-store.ts';
 
@@ -59,7 +65,9 @@ function describeRecords(open: () => Promise<SessionStoreBench>): void {
   it('refuses to put a second session in the place of a living one', async () => {
     const { first, last, now } = await open();
     await first.create(toRecord('s', now()));
-    await expect(last.create(toRecord('s', now(), { principalKey: 'key:eve@evil' }))).rejects.toThrow(TypeError);
+    await expect(last.create(toRecord('s', now(), { principalKey: 'key:eve@evil' }))).rejects.toThrow(
+      TypeError,
+    );
     expect((await first.load('s'))?.principalKey).toBe('key:alice@acme');
   });
 
@@ -80,15 +88,17 @@ function describeRecords(open: () => Promise<SessionStoreBench>): void {
     expect(await first.update('s', { subscriptions: uris })).toBe(true);
     uris.push('notes://2');
     expect(await last.update('s', { logLevel: 'error' })).toBe(true);
-    expect(await first.load('s')).toEqual(toRecord('s', now(), { subscriptions: ['notes://1'], logLevel: 'error' }));
+    expect(await first.load('s')).toEqual(
+      toRecord('s', now(), { subscriptions: ['notes://1'], logLevel: 'error' }),
+    );
   });
 
   it('refuses a record that is too large, whole or by an update, and keeps what it had', async () => {
     const { first, now } = await open();
     const long = 'é'.repeat(maxRecordBytes / 2);
-    await expect(first.create(toRecord('s', now(), { clientInfo: { name: long, version: '1' } }))).rejects.toThrow(
-      RangeError,
-    );
+    await expect(
+      first.create(toRecord('s', now(), { clientInfo: { name: long, version: '1' } })),
+    ).rejects.toThrow(RangeError);
     expect(await first.load('s')).toBeUndefined();
     await first.create(toRecord('s', now()));
     await expect(first.update('s', { subscriptions: [long] })).rejects.toThrow(RangeError);
@@ -184,7 +194,7 @@ function describeExpiry(open: () => Promise<SessionStoreBench>): void {
 }
 
 function describeCap(open: () => Promise<SessionStoreBench>): void {
-  it('ends the longest-idle session of a principal that opens one too many, and nobody else\'s', async () => {
+  it("ends the longest-idle session of a principal that opens one too many, and nobody else's", async () => {
     const { first, last, now, advance } = await open();
     await first.create(toRecord('other', now(), { principalKey: 'key:bob@acme' }));
     for (const id of ['a', 'b', 'c']) {
@@ -199,7 +209,7 @@ function describeCap(open: () => Promise<SessionStoreBench>): void {
     for (const id of ['a', 'c', 'd', 'other']) expect(await first.load(id)).toBeDefined();
   });
 
-  it('lets ended and expired sessions take nobody\'s place', async () => {
+  it("lets ended and expired sessions take nobody's place", async () => {
     const { first, now, advance } = await open();
     for (const id of ['live', 'ended', 'expired']) {
       advance(1);
@@ -217,7 +227,9 @@ function describeCap(open: () => Promise<SessionStoreBench>): void {
     const { doors, first, now } = await open();
     const ids = Array.from({ length: 30 }, (_, index) => `s${index}`);
     const evicted = (
-      await Promise.all(ids.map((id, index) => doors[index % doors.length]?.create(toRecord(id, now())) ?? []))
+      await Promise.all(
+        ids.map((id, index) => (doors[index % doors.length] ?? first).create(toRecord(id, now()))),
+      )
     ).flat();
     expect(new Set(evicted).size).toBe(ids.length - maxPerPrincipal);
     for (const id of ids) expect((await first.load(id)) === undefined).toBe(evicted.includes(id));
@@ -291,9 +303,11 @@ function describeValues(open: () => Promise<SessionStoreBench>): void {
     for (let round = 0; round < 5; round += 1) {
       const version = (await first.readValue('s', 'k'))?.version ?? 0;
       const wins = await Promise.all(
-        Array.from({ length: 10 }, (_, index) => doors[index % doors.length]?.writeValue('s', 'k', `${index}`, version)),
+        Array.from({ length: 10 }, (_, index) =>
+          (doors[index % doors.length] ?? first).writeValue('s', 'k', `${index}`, version),
+        ),
       );
-      expect(wins.filter((won) => won === true)).toHaveLength(1);
+      expect(wins.filter((won) => won)).toHaveLength(1);
       expect((await first.readValue('s', 'k'))?.value).toBe(`${wins.indexOf(true)}`);
     }
   });
@@ -308,7 +322,9 @@ function describeValues(open: () => Promise<SessionStoreBench>): void {
         if (await store.writeValue('s', 'n', next, present?.version ?? 0)) return;
       }
     }
-    await Promise.all(Array.from({ length: 20 }, (_, index) => increment(doors[index % doors.length] ?? first)));
+    await Promise.all(
+      Array.from({ length: 20 }, (_, index) => increment(doors[index % doors.length] ?? first)),
+    );
     expect((await first.readValue('s', 'n'))?.value).toBe('20');
   });
 }

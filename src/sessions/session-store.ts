@@ -26,7 +26,7 @@ export interface SessionRecord {
 /** What a request may change in a record. */
 export type SessionChange = Partial<Pick<SessionRecord, 'logLevel' | 'subscriptions'>>;
 
-/** One application value of a session, with the version that a compare-and-swap needs. */
+/** One application value of a session, with the version that a compare-and-swap needs: never the same twice in a session. */
 export interface SessionValue {
   /** JSON text. */
   readonly value: string;
@@ -41,12 +41,20 @@ export interface SessionStore {
   /**
    * Keeps a new session. When its principal then has more than the cap, the longest-idle others are ended.
    *
-   * @returns ids that were evicted, so that their streams can be closed
+   * @returns ids that were evicted, so that their streams can be closed; expired ones are not told
+   * @throws RangeError when what the client says of itself exceeds the store's bound; nothing is kept
+   * @throws TypeError when the id is that of a living session
    */
   create(record: SessionRecord): Promise<readonly string[]>;
-  /** The record, with its idle clock restarted; `undefined` when unknown, ended or expired. */
+  /**
+   * The record, with its idle clock restarted; `undefined` when unknown, ended or expired. Nothing else restarts the
+   * clock. The record may be frozen; nothing done to it reaches the store.
+   */
   load(id: string): Promise<SessionRecord | undefined>;
-  /** @returns whether the session still existed */
+  /**
+   * @returns whether the session still existed
+   * @throws RangeError when the record would exceed the store's bound; nothing is changed
+   */
   update(id: string, change: SessionChange): Promise<boolean>;
   /** Forgets the session and its application values. @returns whether it existed */
   end(id: string): Promise<boolean>;

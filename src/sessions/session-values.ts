@@ -23,7 +23,9 @@ export class SessionValues {
       this.#values.delete(key);
     } else {
       if (bytes > maxBytes) {
-        throw new RangeError(`The values of a session may hold ${maxBytes} bytes together; this write makes it ${bytes}.`);
+        throw new RangeError(
+          `The values of a session may hold ${maxBytes} bytes together; this write makes it ${bytes}.`,
+        );
       }
       this.#lastVersion += 1;
       this.#values.set(key, Object.freeze({ value, version: this.#lastVersion }));
