@@ -1,4 +1,5 @@
 /** What is measured: which server, with how many tools, in which era. */
+import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import type { ServerSpec } from './server-process.ts';
 import type { Era } from './wire.ts';
@@ -8,7 +9,8 @@ const compiled = new URL('.', import.meta.url);
 /** The sources: the peers are plain modules, so that they find the packages installed beside them. */
 export const benchFolder: string = fileURLToPath(new URL('../../bench/', compiled));
 
-const mooringModule = fileURLToPath(new URL('mooring-server.js', compiled));
+const mooringCommand = fileURLToPath(new URL('../../dist/cli/main.js', compiled));
+const mooringDefinition = fileURLToPath(new URL('mooring-definition.js', compiled));
 
 /** One line of the report. */
 export interface BenchCase {
@@ -109,9 +111,22 @@ export function listCases(): readonly BenchCase[] {
   return [bare, ...families.flatMap(toCases)];
 }
 
-/** The product's server, as every measurement starts it. */
+/**
+ * The product's server, as every measurement starts it: the built command line, with the checks, limits and log of
+ * production, SQLite and memory.
+ */
 export function toMooringServer(tools: number): ServerSpec {
-  return { module: mooringModule, arguments: [String(tools)], isLogging: true, needsFolder: true };
+  return {
+    module: mooringCommand,
+    arguments: ['start', mooringDefinition, '--port', '0'],
+    environment: {
+      BENCH_TOOLS: String(tools),
+      ENCRYPTION_KEY: randomBytes(32).toString('hex'),
+      // One key opens every session of the benchmark.
+      MAX_SESSIONS_PER_PRINCIPAL: '20000',
+    },
+    announcement: 'text',
+  };
 }
 
 function toCases(family: Family): readonly BenchCase[] {
@@ -128,5 +143,6 @@ function toCases(family: Family): readonly BenchCase[] {
 }
 
 function toPeer(name: string, ...more: string[]): (tools: number) => ServerSpec {
-  return (tools) => ({ module: `${benchFolder}peers/${name}.mjs`, arguments: [String(tools), ...more] });
+  const module = `${benchFolder}peers/${name}.mjs`;
+  return (tools) => ({ module, arguments: [String(tools), ...more], announcement: 'message' });
 }

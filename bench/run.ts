@@ -9,7 +9,8 @@ import { measureExtras } from './extras.ts';
 import { installPeers } from './peers-installed.ts';
 import { describeMachine, renderReport, toCaseFigures, type Report } from './report.ts';
 import { runRounds } from './rounds.ts';
-import { connectionCount, prepareCase, ServerPool, takeSample, type PreparedCase } from './sampler.ts';
+import { connectionCount, prepareCase, takeSample, type PreparedCase } from './sampler.ts';
+import { ServerPool } from './server-pool.ts';
 
 const help = `npm run bench -- [options]
   --rounds <n>     rounds over all cases, interleaved; default 9

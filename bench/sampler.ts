@@ -1,7 +1,8 @@
 /** Prepares each case once and takes one sample of it at a time. */
 import type { BenchCase } from './cases.ts';
 import { createLoad } from './load.ts';
-import { startServer, type ServerProcess } from './server-process.ts';
+import type { ServerProcess } from './server-process.ts';
+import type { ServerPool } from './server-pool.ts';
 import { loadMachineTicks, processorCount } from './statistics.ts';
 import { prepareCall, type CallTemplate } from './wire.ts';
 
@@ -24,27 +25,9 @@ export interface PreparedCase {
   readonly templates: readonly CallTemplate[];
 }
 
-/** Starts servers on demand; cases with one key share one. */
-export class ServerPool {
-  readonly #servers = new Map<string, Promise<ServerProcess>>();
-
-  load(benchCase: BenchCase): Promise<ServerProcess> {
-    const known = this.#servers.get(benchCase.serverKey);
-    if (known !== undefined) return known;
-    const started = startServer(benchCase.server);
-    this.#servers.set(benchCase.serverKey, started);
-    return started;
-  }
-
-  async close(): Promise<void> {
-    const servers = await Promise.allSettled(this.#servers.values());
-    await Promise.all(servers.map((each) => (each.status === 'fulfilled' ? each.value.close() : undefined)));
-  }
-}
-
 /** @throws Error when the server does not start or refuses to open sessions */
 export async function prepareCase(benchCase: BenchCase, pool: ServerPool): Promise<PreparedCase> {
-  const server = await pool.load(benchCase);
+  const server = await pool.load(benchCase.serverKey, benchCase.server);
   const prepared = Array.from({ length: connectionCount }, () => prepareCall(server, benchCase.era));
   return { benchCase, server, templates: await Promise.all(prepared) };
 }

@@ -1,24 +1,33 @@
 /** One server under test, in a process of its own, and the questions it answers over IPC. */
 import { fork, type ChildProcess } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { open, readFile, truncate } from 'node:fs/promises';
 
 const startTimeoutMs = 60_000;
 const answerTimeoutMs = 30_000;
-/** How much of a server's complaints is kept for the report. */
-const maxComplaintBytes = 4_000;
+/** How much of a server's complaints is told when it does not start. */
+const maxComplaintLength = 4_000;
 
 /** How a server is started. */
 export interface ServerSpec {
-  /** Absolute path of a module that follows `peers/child.mjs`. */
+  /** Absolute path of the module that the process runs. */
   readonly module: string;
   readonly arguments: readonly string[];
   readonly nodeOptions?: readonly string[];
-  /** Standard error is a log, to be written and thrown away; otherwise it is kept for when the start fails. */
-  readonly isLogging?: boolean;
-  /** Gets a new folder as its last argument, removed with the process. */
-  readonly needsFolder?: boolean;
+  /** All of its environment: a stray variable of the caller's must not configure a server under test. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /**
+   * How it says where it listens: with a message, as `peers/child.mjs` does, or with the text that `mooring start`
+   * prints for people.
+   */
+  readonly announcement: 'message' | 'text';
+}
+
+/** Where a started process leaves things, and what is known of it already. */
+export interface ServerSurroundings {
+  /** Gets standard error: the log of a server that logs, complaints of one that does not. */
+  readonly logFile: string;
+  /** The key from an earlier start on the same data; it is printed only once. */
+  readonly token?: string | undefined;
 }
 
 /** What a server says about itself. */
@@ -35,18 +44,20 @@ export class ServerProcess {
   /** What a server that checks keys accepts. */
   readonly token: string | undefined;
   readonly #child: ChildProcess;
-  readonly #folder: string | undefined;
+  readonly #logFile: string;
 
-  constructor(child: ChildProcess, ready: Readonly<Record<string, unknown>>, folder: string | undefined) {
+  constructor(child: ChildProcess, ready: Ready, logFile: string) {
     this.#child = child;
-    this.#folder = folder;
-    this.url = String(ready['url']);
-    this.token = typeof ready['token'] === 'string' ? ready['token'] : undefined;
+    this.#logFile = logFile;
+    this.url = ready.url;
+    this.token = ready.token;
   }
 
   /** @param collect runs the garbage collector first, if the process was started with `--expose-gc` */
   async measure(collect = false): Promise<Measurement> {
-    const answer = waitFor(this.#child, 'measured', answerTimeoutMs);
+    // A log line per request would fill the disk over a run; the cost of writing it is what counts.
+    await truncate(this.#logFile, 0);
+    const answer = waitForMessage(this.#child, 'measured', answerTimeoutMs);
     this.#child.send({ kind: 'measure', collect });
     const { cpu, memory } = (await answer) as unknown as {
       cpu: NodeJS.CpuUsage;
@@ -57,29 +68,35 @@ export class ServerProcess {
 
   async close(): Promise<void> {
     await end(this.#child);
-    await removeFolder(this.#folder);
   }
 }
 
+interface Ready {
+  readonly url: string;
+  readonly token: string | undefined;
+}
+
 /** @throws Error with the end of the server's standard error when it does not start */
-export async function startServer(spec: ServerSpec): Promise<ServerProcess> {
-  const folder = spec.needsFolder === true ? await mkdtemp(join(tmpdir(), 'mooring-bench-')) : undefined;
-  const child = fork(spec.module, [...spec.arguments, ...(folder === undefined ? [] : [folder])], {
+export async function startServer(
+  spec: ServerSpec,
+  surroundings: ServerSurroundings,
+): Promise<ServerProcess> {
+  const { logFile, token } = surroundings;
+  const log = await open(logFile, 'a');
+  const child = fork(spec.module, [...spec.arguments], {
     execArgv: [...(spec.nodeOptions ?? [])],
-    // Nothing of the caller's environment: a stray variable must not configure a server under test.
-    env: { NODE_ENV: 'production' },
-    stdio: ['ignore', 'ignore', spec.isLogging === true ? 'ignore' : 'pipe', 'ipc'],
-  });
-  let complaints = '';
-  child.stderr?.on('data', (chunk: Buffer) => {
-    complaints = (complaints + chunk.toString()).slice(-maxComplaintBytes);
+    env: { NODE_ENV: 'production', ...spec.environment },
+    stdio: ['ignore', spec.announcement === 'text' ? 'pipe' : 'ignore', log.fd, 'ipc'],
   });
   try {
-    return new ServerProcess(child, await waitFor(child, 'ready', startTimeoutMs), folder);
+    const ready = spec.announcement === 'text' ? await waitForText(child, token) : await waitForReady(child);
+    return new ServerProcess(child, ready, logFile);
   } catch (error) {
     await end(child);
-    await removeFolder(folder);
+    const complaints = (await readFile(logFile, 'utf8')).slice(-maxComplaintLength);
     throw new Error(`${(error as Error).message}\n${complaints}`.trim(), { cause: error });
+  } finally {
+    await log.close();
   }
 }
 
@@ -90,33 +107,62 @@ async function end(child: ChildProcess): Promise<void> {
   await exited;
 }
 
-async function removeFolder(folder: string | undefined): Promise<void> {
-  if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+async function waitForReady(child: ChildProcess): Promise<Ready> {
+  const message = await waitForMessage(child, 'ready', startTimeoutMs);
+  return { url: String(message['url']), token: undefined };
 }
 
-function waitFor(child: ChildProcess, kind: string, timeoutMs: number): Promise<Record<string, unknown>> {
+function waitForText(child: ChildProcess, knownToken: string | undefined): Promise<Ready> {
+  let text = '';
+  return waitFor(child, startTimeoutMs, 'print where it listens', (resolve) => {
+    child.stdout?.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+      const url = /running at (\S+)\s/.exec(text)?.[1];
+      const token = knownToken ?? /^\s*([a-z0-9]+_mcp_[0-9a-f]+)\s*$/m.exec(text)?.[1];
+      if (url !== undefined && token !== undefined) resolve({ url, token });
+    });
+  });
+}
+
+function waitForMessage(
+  child: ChildProcess,
+  kind: string,
+  timeoutMs: number,
+): Promise<Record<string, unknown>> {
+  return waitFor(child, timeoutMs, `say "${kind}"`, (resolve) => {
+    const onMessage = (message: unknown): void => {
+      const fields =
+        typeof message === 'object' && message !== null ? (message as Record<string, unknown>) : {};
+      if (fields['kind'] !== kind) return;
+      child.off('message', onMessage);
+      resolve(fields);
+    };
+    child.on('message', onMessage);
+  });
+}
+
+/** Waits for what `listen` resolves with, unless the process ends or the time is over first. */
+function waitFor<Value>(
+  child: ChildProcess,
+  timeoutMs: number,
+  what: string,
+  listen: (resolve: (value: Value) => void) => void,
+): Promise<Value> {
   return new Promise((resolve, reject) => {
     const settle = (action: () => void): void => {
       clearTimeout(timer);
-      child.off('message', onMessage);
       child.off('exit', onExit);
       child.off('error', onError);
       action();
-    };
-    const onMessage = (message: unknown): void => {
-      if (typeof message !== 'object' || message === null) return;
-      const fields = message as Record<string, unknown>;
-      if (fields['kind'] === kind) settle(() => resolve(fields));
-      if (fields['kind'] === 'failed') settle(() => reject(new Error(String(fields['reason']))));
     };
     const onError = (error: Error): void => settle(() => reject(error));
     const onExit = (code: number | null): void =>
       settle(() => reject(new Error(`the server exited with ${code}`)));
     const onTimeout = (): void =>
-      settle(() => reject(new Error(`the server did not say "${kind}" in ${timeoutMs} ms`)));
+      settle(() => reject(new Error(`the server did not ${what} in ${timeoutMs} ms`)));
     const timer = setTimeout(onTimeout, timeoutMs);
-    child.on('message', onMessage);
     child.once('error', onError);
     child.once('exit', onExit);
+    listen((value) => settle(() => resolve(value)));
   });
 }
