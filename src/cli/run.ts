@@ -15,7 +15,8 @@ export async function run(): Promise<void> {
     createHost: async (options) => {
       // Loaded only by the commands that serve: it brings the drivers with it.
       const { createHost } = await import('../host.ts');
-      return createHost(options);
+      const host = await createHost(options);
+      return { ...host, serveStdio: () => host.serveStdio(process.stdin, process.stdout) };
     },
   });
   // A hosted module may have left timers or sockets behind; the command is over all the same.

@@ -15,3 +15,8 @@ export function canImportTypeScript(): boolean {
 export function readNodeVersion(): string {
   return process.versions.node;
 }
+
+/** Where relative paths start from. */
+export function readWorkingDir(): string {
+  return process.cwd();
+}

@@ -16,9 +16,6 @@ import { compileSchema, type CompiledSchema } from './schema.ts';
 import type { AnySchema, Parsed } from './server-definition.ts';
 import { ToolError } from './tool-result.ts';
 
-/** How long a legacy handler waits for its client unless it says otherwise. */
-export const defaultQuestionTimeoutMs = 300_000;
-
 // Forms are mostly constants of a module: each is compiled once however often it is asked.
 const compiledForms = new WeakMap<object, CompiledSchema>();
 
@@ -175,7 +172,7 @@ export class CallContext implements HandlerContext {
       method,
       params,
       key: options.key ?? `question-${this.#asked}`,
-      timeoutMs: options.timeoutMs ?? defaultQuestionTimeoutMs,
+      ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
       ...(options.objection === undefined ? {} : { objection: options.objection }),
     });
   }

@@ -39,11 +39,21 @@ export interface CallStream {
   keepAlive(): void;
 }
 
+/** Where one request is answered. */
+export interface Reply {
+  /** Makes the answer a stream. */
+  upgrade(): CallStream;
+  /** Sends a message ahead of the response; after it, nothing. */
+  push(message: string): void;
+  /** Gives the response. Only the first counts. */
+  finish(status: number, text: string): void;
+}
+
 /**
  * The answer to one POST. It stays undecided until the handler says something before its result, or takes long: then
  * it becomes a stream. Otherwise it is one JSON text, and no stream was ever made.
  */
-export class CallReply {
+export class CallReply implements Reply {
   readonly outcome: Promise<CallOutcome>;
   readonly #openStream: () => CallStream;
   #decide!: (outcome: CallOutcome) => void;
@@ -66,7 +76,6 @@ export class CallReply {
     return this.#stream;
   }
 
-  /** Makes the answer a stream. */
   upgrade(): CallStream {
     if (this.#stream === undefined) {
       this.#stream = this.#openStream();
@@ -75,18 +84,50 @@ export class CallReply {
     return this.#stream;
   }
 
-  /** Sends a message ahead of the response; after it, nothing. */
   push(message: string): void {
     if (!this.#isFinished) this.upgrade().write(message);
   }
 
-  /** Gives the response. Only the first counts. */
   finish(status: number, text: string): void {
     if (this.#isFinished) return;
     this.#isFinished = true;
     if (this.#stream === undefined) this.#decide({ kind: 'json', status, text });
     else this.#stream.finish(text);
   }
+}
+
+/**
+ * Parts of one answer for the requests of a batch: an array, or a stream that ends with the last response.
+ *
+ * @see MCP 2025-03-26, Transports, Sending Messages, item 5
+ */
+export function toBatchReplies(whole: CallReply, count: number): readonly Reply[] {
+  let unsent: string[] = [];
+  let left = count;
+  return Array.from({ length: count }, () => {
+    let isFinished = false;
+    return {
+      upgrade: () => whole.upgrade(),
+      push: (message: string) => {
+        if (!isFinished) whole.push(message);
+      },
+      finish: (_status: number, text: string) => {
+        if (isFinished) return;
+        isFinished = true;
+        left -= 1;
+        unsent.push(text);
+        if (whole.stream === undefined) {
+          if (left === 0) whole.finish(200, `[${unsent.join(',')}]`);
+          return;
+        }
+        const ready = unsent;
+        unsent = [];
+        const last = left === 0 ? ready.pop() : undefined;
+        for (const response of ready) whole.push(response);
+        if (last !== undefined) whole.finish(200, last);
+      },
+    };
+  });
 }
 
 /** A stream that lives and dies with its connection: the modern era's. */

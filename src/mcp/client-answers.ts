@@ -35,8 +35,16 @@ interface Waiting {
   settle(response: JsonRpcResponse): void;
 }
 
-/** @param instanceId without a dot */
-export async function createClientAnswers(bus: MessageBus, instanceId: string): Promise<ClientAnswers> {
+/**
+ * @param options.instanceId without a dot
+ * @param options.timeoutMs for questions that do not say how long they wait
+ */
+export async function createClientAnswers(options: {
+  readonly bus: MessageBus;
+  readonly instanceId: string;
+  readonly timeoutMs: number;
+}): Promise<ClientAnswers> {
+  const { bus, instanceId } = options;
   const waiting = new Map<string, Waiting>();
   let lastId = 0;
   const take = (sessionId: string, response: JsonRpcResponse): void => {
@@ -72,6 +80,7 @@ export async function createClientAnswers(bus: MessageBus, instanceId: string): 
   };
 
   function waitFor(id: string, question: ClientQuestion, route: QuestionRoute): Promise<JsonRpcResponse> {
+    const timeoutMs = question.timeoutMs ?? options.timeoutMs;
     return new Promise((resolve, reject) => {
       const finish = (): void => {
         waiting.delete(id);
@@ -84,8 +93,8 @@ export async function createClientAnswers(bus: MessageBus, instanceId: string): 
       };
       const timer = setTimeout(() => {
         finish();
-        reject(new ToolError(`The client did not answer within ${question.timeoutMs} ms`));
-      }, question.timeoutMs);
+        reject(new ToolError(`The client did not answer within ${timeoutMs} ms`));
+      }, timeoutMs);
       if (route.signal.aborted) {
         onAbort();
         return;

@@ -13,11 +13,11 @@ import type {
   ResourceReturn,
   ResourceTemplateDefinition,
 } from './server-definition.ts';
-import { compileUriTemplate, type CompiledUriTemplate } from './uri-template.ts';
+import { compileUriTemplate, type UriTemplate } from './uri-template.ts';
 
 interface CompiledTemplate {
   readonly definition: ResourceTemplateDefinition;
-  readonly uri: CompiledUriTemplate;
+  readonly uri: UriTemplate;
 }
 
 /** The resources of one server. */

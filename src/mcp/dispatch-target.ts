@@ -16,7 +16,8 @@ export interface ClientQuestion {
   readonly params: Readonly<Record<string, unknown>>;
   /** Unique in the call. */
   readonly key: string;
-  readonly timeoutMs: number;
+  /** How long a legacy call waits for the answer. Default: the host's setting. */
+  readonly timeoutMs?: number;
   /** What is wrong with an answer, for the log and the model; `undefined` when it will do. Default: any answer will. */
   readonly objection?: (answer: Readonly<Record<string, unknown>>) => string | undefined | Promise<string | undefined>;
 }

@@ -24,6 +24,8 @@ export interface EngineLimits {
   readonly keepAliveMs: number;
   /** A call still running then is cancelled. */
   readonly callTimeoutMs: number;
+  /** How long a legacy call waits for its client's answer. */
+  readonly questionTimeoutMs: number;
   readonly maxStreamsPerPrincipal: number;
   readonly requestStateTtlSeconds: number;
 }
@@ -61,7 +63,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     timeoutMs: limits.callTimeoutMs,
     now,
   });
-  const answers = await createClientAnswers(bus, instanceId);
+  const answers = await createClientAnswers({ bus, instanceId, timeoutMs: limits.questionTimeoutMs });
   const changes = await createChangeFeed(bus);
   const streams = createOpenStreams({ maxPerPrincipal: limits.maxStreamsPerPrincipal, keepAliveMs: limits.keepAliveMs });
   return {

@@ -14,7 +14,7 @@ import type {
 export interface QuestionOptions {
   /** Unique in the call. Default: the question's position in it. */
   readonly key?: string;
-  /** How long to wait for the client. Default 5 minutes; legacy era only, the stateless era does not wait. */
+  /** How long to wait for the client. Default: `QUESTION_TIMEOUT_MS`; legacy era only, the stateless era does not wait. */
   readonly timeoutMs?: number;
 }
 

@@ -5,7 +5,7 @@
 import { toPrincipalKey } from '../auth/principal.ts';
 import { ProtocolError, protocolErrorCodes } from '../errors.ts';
 import type { SessionRecord } from '../sessions/session-store.ts';
-import type { CallReply } from './call-reply.ts';
+import type { Reply } from './call-reply.ts';
 import type { CancelReason } from './calls-in-flight.ts';
 import type { Engine } from './engine.ts';
 import { isId, isRecord, renderResult } from './json-rpc.ts';
@@ -29,7 +29,7 @@ export const maxSubscribedUriLength = 2048;
 export interface LegacyCall {
   readonly caller: Caller;
   readonly session: SessionRecord;
-  readonly reply: CallReply;
+  readonly reply: Reply;
 }
 
 /** A session that was just opened. */
@@ -102,7 +102,7 @@ export function createLegacyProtocol(engine: Engine): LegacyProtocol {
     return target.dispatch({ method, params }, exchange);
   };
 
-  const createExchange = (id: JsonRpcRequest['id'], session: SessionRecord, caller: Caller, reply: CallReply | undefined): LegacyExchange => {
+  const createExchange = (id: JsonRpcRequest['id'], session: SessionRecord, caller: Caller, reply: Reply | undefined): LegacyExchange => {
     const exchange: LegacyExchange = new LegacyExchange(
       {
         id,

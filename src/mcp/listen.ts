@@ -3,6 +3,7 @@
  */
 import type { Principal } from '../auth/principal.ts';
 import { ProtocolError, protocolErrorCodes } from '../errors.ts';
+import type { CallStream } from './call-reply.ts';
 import { concernsTenant, toNotification } from './change-feed.ts';
 import type { ServerChange } from './dispatch-target.ts';
 import type { Engine } from './engine.ts';
@@ -23,12 +24,7 @@ export interface ListenFilter {
 }
 
 /** Where a subscription's messages go. */
-export interface ListenSink {
-  write(message: string): void;
-  keepAlive(): void;
-  /** The stream is over from our side. */
-  end(): void;
-}
+export type ListenStream = Pick<CallStream, 'write' | 'finish' | 'keepAlive'>;
 
 /**
  * @returns the subset the server agrees to honour
@@ -63,26 +59,25 @@ export function parseListenFilter(params: Readonly<Record<string, unknown>> | un
  * @returns a function that ends it without a word: the client is gone or has cancelled
  * @throws RequestError `unavailable` past the limit of streams
  */
-export function openListen(engine: Engine, request: JsonRpcRequest, filter: ListenFilter, parts: { principal: Principal; sink: ListenSink }): () => void {
-  const { principal, sink } = parts;
+export function openListen(engine: Engine, request: JsonRpcRequest, filter: ListenFilter, parts: { principal: Principal; stream: ListenStream }): () => void {
+  const { principal, stream } = parts;
   const meta = { [metaKeys.subscriptionId]: request.id };
   const uris = new Set(filter.resourceSubscriptions);
   const forgetStream = engine.streams.add({
     principal,
     keepAlive: () => {
-      sink.keepAlive();
+      stream.keepAlive();
     },
     end: () => {
       close();
       // MCP 2026-07-28, Subscriptions, Graceful Closure.
-      sink.write(renderListenResult(engine, request.id));
-      sink.end();
+      stream.finish(renderListenResult(engine, request.id));
     },
   });
-  sink.write(renderMessage({ jsonrpc: '2.0', method: 'notifications/subscriptions/acknowledged', params: { _meta: meta, notifications: filter } }));
+  stream.write(renderMessage({ jsonrpc: '2.0', method: 'notifications/subscriptions/acknowledged', params: { _meta: meta, notifications: filter } }));
   const unsubscribe = engine.changes.subscribe((change) => {
     if (concernsTenant(change, principal.activeTenantId) && isListenedTo(change, filter, uris)) {
-      sink.write(renderMessage(toNotification(change, meta)));
+      stream.write(renderMessage(toNotification(change, meta)));
     }
   });
   const close = (): void => {

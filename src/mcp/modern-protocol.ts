@@ -3,7 +3,7 @@
  * the rest. MCP 2026-07-28.
  */
 import { ProtocolError, protocolErrorCodes } from '../errors.ts';
-import type { CallReply } from './call-reply.ts';
+import type { Reply } from './call-reply.ts';
 import type { CancelReason } from './calls-in-flight.ts';
 import type { DispatchTarget, FeatureRequest } from './dispatch-target.ts';
 import type { Engine } from './engine.ts';
@@ -19,7 +19,7 @@ import type { Caller } from './server-exchange.ts';
 /** How one modern request is answered. */
 export interface ModernCall {
   readonly caller: Caller;
-  readonly reply: CallReply;
+  readonly reply: Reply;
   /** Connection that request ids and cancellations belong to, on stdio; over HTTP the response stream is both. */
   readonly scope: string | undefined;
   readonly parameterHeaders: (() => Readonly<Record<string, string>>) | undefined;

@@ -10,6 +10,8 @@ export interface OpenStream {
   readonly principal: Principal;
   /** Present on streams of a legacy session. */
   readonly sessionId?: string;
+  /** A call's own stream: it is there whatever the limit of streams says, and a stopping instance lets it finish. */
+  readonly isCall?: boolean;
   end(reason: EndReason): void;
   /** Sends something that keeps intermediaries from closing a silent connection. */
   keepAlive(): void;
@@ -50,6 +52,12 @@ export function createOpenStreams(options: { maxPerPrincipal: number; keepAliveM
   };
   return {
     add: (stream) => {
+      if (stream.isCall === true) {
+        streams.add(stream);
+        return () => {
+          streams.delete(stream);
+        };
+      }
       const key = toPrincipalKey(stream.principal);
       const held = perPrincipal.get(key) ?? 0;
       if (isStopping) throw new RequestError('unavailable', 'This instance is stopping; try again', { headers: { 'Retry-After': '1' } });

@@ -212,7 +212,9 @@ export function createMcpEndpoint(engine: Engine): McpEndpoint {
     const session = await loadSession(request, caller);
     checkLegacyVersionHeader(request);
     const lastEventId = toHeader(request.headers, 'last-event-id');
-    return toEventStreamReply(await sessionStreams.open(session, caller.principal, lastEventId === '' ? undefined : lastEventId));
+    return toEventStreamReply(
+      await sessionStreams.open(session, caller.principal, lastEventId === '' ? undefined : lastEventId),
+    );
   };
 
   return {

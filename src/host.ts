@@ -1,0 +1,243 @@
+/**
+ * The composition root: a server and its configuration in, a running host out. Built in reading order, closed in
+ * reverse. Only this file knows both a port and its maker.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Readable, Writable } from 'node:stream';
+import type { McpServerFactory } from '@modelcontextprotocol/server';
+import { KeyAuthenticator } from './auth/key-authenticator.ts';
+import type { FirstRun } from './auth/first-run.ts';
+import type { Config, Secrets } from './config/config.ts';
+import { loadOwnConfig } from './config/load-own-config.ts';
+import { createKeyEndpoints } from './http/endpoints/keys.ts';
+import { answerHealth, createReadyHandler } from './http/endpoints/health.ts';
+import { createMcpEndpoint } from './http/endpoints/mcp.ts';
+import { createMetadataHandler, toResourceMetadataPath, toResourceMetadataUrl } from './http/endpoints/metadata.ts';
+import { createFetch } from './http/fetch.ts';
+import { type ListenAddress, type NodeServer, startNodeServer } from './http/node-server.ts';
+import { createEdge, type HttpEdge } from './http/pipeline.ts';
+import { createRoutes } from './http/routes.ts';
+import { type Identity, openIdentity } from './identity.ts';
+import { compileServer } from './mcp/compiled-server.ts';
+import type { DispatchTarget, ServerChange } from './mcp/dispatch-target.ts';
+import { createEngine, type Engine } from './mcp/engine.ts';
+import { createSealedBox, type SealedBox, toSealingKey } from './mcp/sealed-box.ts';
+import { isServerDefinition, type ServerDefinition } from './mcp/server-definition.ts';
+import { serveStdio } from './mcp/stdio-connection.ts';
+import { createMemoryEventLog } from './sessions/memory-event-log.ts';
+import { createMemoryMessageBus } from './sessions/memory-message-bus.ts';
+import { createMemorySessionStore } from './sessions/memory-session-store.ts';
+import { createLogger, type Logger } from './telemetry/logger.ts';
+
+/** What a host is made of. */
+export interface HostOptions {
+  /** What `defineServer` returned, or a factory of the official SDK's `McpServer`. */
+  readonly server: ServerDefinition | McpServerFactory;
+  /** Default, for all three: from the environment and `mooring.config`, as `mooring start` reads them. */
+  readonly config?: Config;
+  readonly secrets?: Secrets;
+  readonly logger?: Logger;
+}
+
+/** A host, ready to serve. */
+export interface Host {
+  /** Present when this host created the first tenant and its key; the key is seen only now. */
+  readonly firstRun: FirstRun | undefined;
+  /** Tenants and API keys; absent when the transport is stdio, which has no callers to tell apart. */
+  readonly identity: Identity | undefined;
+  /**
+   * Starts to serve over HTTP.
+   *
+   * @returns the URL of the MCP endpoint
+   * @throws ConfigError when the address cannot be listened on
+   */
+  listen(): Promise<{ readonly url: string }>;
+  /** Serves one client over two streams, as a rule standard input and output; resolves when the client is gone. */
+  serveStdio(input: Readable, output: Writable): Promise<void>;
+  /** Answers one web request: for runtimes that listen themselves (Hono, Vercel, tests). Never rejects. */
+  fetch(request: Request): Promise<Response>;
+  /** Tells interested clients of a change that no call made; without a tenant, those of every tenant. */
+  publish(change: ServerChange): Promise<void>;
+  /** Readiness off, streams ended, calls in flight finished within `SHUTDOWN_GRACE_MS`, everything released. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * Builds a host. Nothing listens yet.
+ *
+ * @throws ConfigError for settings that cannot be used, all problems at once
+ * @throws TypeError for a server definition that cannot be served
+ * @throws UpstreamError when a service that it needs cannot be reached
+ */
+export async function createHost(options: HostOptions): Promise<Host> {
+  const { config, secrets } = await resolveConfig(options);
+  const logger = options.logger ?? createLogger({ level: config.log.logLevel });
+  const box = createBox(secrets);
+  const target = await createTarget(options.server, box, config, logger);
+  const engine = await createEngineOf(target, box, config, logger);
+  const identity = config.server.transport === 'stdio' ? undefined : await openIdentity(config, secrets);
+  const firstRun = await identity?.ensureFirst();
+  const web = identity === undefined ? undefined : createWeb(identity, engine, config, logger);
+  let server: NodeServer | undefined;
+  let closing: Promise<void> | undefined;
+
+  const close = async (): Promise<void> => {
+    const graceMs = config.server.shutdownGraceMs;
+    web?.stop();
+    await Promise.all([engine.stop(graceMs), server?.close(graceMs)]);
+    await web?.close();
+    await identity?.close();
+    await target.close();
+    await logger.flush();
+  };
+
+  return {
+    firstRun,
+    identity,
+    listen: async () => {
+      if (web === undefined) throw new TypeError('this host serves stdio: MCP_TRANSPORT is stdio');
+      const { host, port } = config.server;
+      server = await startNodeServer({
+        host,
+        port,
+        createEdge: (address) => web.createEdge(toPublicUrl(config, address)),
+        limits: {
+          maxHeaderBytes: config.edge.maxHeaderBytes,
+          headersTimeoutMs: config.edge.headersTimeoutMs,
+          requestTimeoutMs: config.edge.requestTimeoutMs,
+          keepAliveTimeoutMs: config.edge.keepAliveTimeoutMs,
+          streamBufferBytes: config.streams.streamBufferBytes,
+        },
+      });
+      return { url: `${toPublicUrl(config, server.address)}/mcp` };
+    },
+    serveStdio: async (input, output) => {
+      await serveStdio({ engine, input, output, maxMessageBytes: config.edge.maxBodyBytes, graceMs: config.server.shutdownGraceMs });
+    },
+    fetch: async (request) => {
+      if (web === undefined) throw new TypeError('this host serves stdio: MCP_TRANSPORT is stdio');
+      return web.fetch(request);
+    },
+    publish: (change) => engine.changes.publish(change),
+    close: () => (closing ??= close()),
+  };
+}
+
+async function resolveConfig({ config, secrets }: HostOptions): Promise<{ readonly config: Config; readonly secrets: Secrets }> {
+  if (config !== undefined && secrets !== undefined) return { config, secrets };
+  if (config !== undefined || secrets !== undefined) throw new TypeError('config and secrets belong together: give both, or neither');
+  return loadOwnConfig();
+}
+
+function createBox(secrets: Secrets): SealedBox {
+  const keys = secrets.encryptionKeys.map((key) => toSealingKey(Buffer.from(key.reveal()).toString('hex')));
+  return createSealedBox({ keys });
+}
+
+async function createTarget(server: HostOptions['server'], box: SealedBox, config: Config, logger: Logger): Promise<DispatchTarget> {
+  if (isServerDefinition(server)) return compileServer(server);
+  // Loaded only when one is hosted: the official SDK is an optional peer.
+  const { createSdkTarget } = await import('./sdk/index.ts');
+  return createSdkTarget(server, { box, stateTtlSeconds: config.calls.requestStateTtlSeconds, logger });
+}
+
+function createEngineOf(target: DispatchTarget, box: SealedBox, config: Config, logger: Logger): Promise<Engine> {
+  const { sessions, streams, calls } = config;
+  return createEngine({
+    instanceId: randomBytes(9).toString('base64url'),
+    target,
+    sessions: createMemorySessionStore({
+      idleTtlMs: sessions.sessionIdleTtlSeconds * 1000,
+      maxPerPrincipal: sessions.maxSessionsPerPrincipal,
+    }),
+    events: createMemoryEventLog({ maxEventsPerStream: streams.eventLogMaxEvents }),
+    bus: createMemoryMessageBus({
+      onError: (error) => {
+        logger.error('bus.listener_failed', {}, error);
+      },
+    }),
+    box,
+    logger,
+    limits: {
+      sessionTtlMs: sessions.sessionMaxTtlSeconds * 1000,
+      streamAfterMs: streams.sseAfterMs,
+      retryMs: streams.sseRetryMs,
+      keepAliveMs: streams.sseKeepAliveMs,
+      maxStreamsPerPrincipal: streams.maxStreamsPerPrincipal,
+      callTimeoutMs: calls.callTimeoutMs,
+      questionTimeoutMs: calls.questionTimeoutMs,
+      requestStateTtlSeconds: calls.requestStateTtlSeconds,
+    },
+  });
+}
+
+/** The HTTP side of a host. */
+interface Web {
+  createEdge(publicUrl: string): HttpEdge;
+  fetch(request: Request): Promise<Response>;
+  /** Readiness off. */
+  stop(): void;
+  close(): Promise<void>;
+}
+
+function createWeb(identity: Identity, engine: Engine, config: Config, logger: Logger): Web {
+  const authenticator = new KeyAuthenticator({
+    keys: identity.keyStore,
+    onError: (error) => {
+      logger.error('auth.key_watch_failed', {}, error);
+    },
+  });
+  const stopHearing = authenticator.onRevoked((credentialId) => {
+    engine.streams.endWhere('revoked', ({ principal }) => principal.credentialId === credentialId);
+  });
+  const endpoint = createMcpEndpoint(engine);
+  let isStopping = false;
+  const ready = createReadyHandler({
+    checks: { database: () => identity.check(), sessions: () => engine.sessions.check(), bus: () => engine.bus.check() },
+    isStopping: () => isStopping,
+    logger,
+  });
+  const createWebEdge = (publicUrl: string): HttpEdge =>
+    createEdge({
+      routes: createRoutes(
+        {
+          mcp: endpoint,
+          keys: createKeyEndpoints(identity.keys),
+          health: answerHealth,
+          ready,
+          resourceMetadata: createMetadataHandler({ publicUrl, resourceName: engine.target.serverInfo.name }),
+        },
+        { maxMcpBodyBytes: config.edge.maxBodyBytes, resourceMetadataPath: toResourceMetadataPath(publicUrl) },
+      ),
+      authenticator,
+      allowedHosts: config.edge.allowedHosts,
+      allowedOrigins: config.edge.allowAnyOrigin ? 'any' : config.edge.allowedOrigins,
+      resourceMetadataUrl: toResourceMetadataUrl(publicUrl),
+      logger,
+    });
+  let fetch: ((request: Request) => Promise<Response>) | undefined;
+  return {
+    createEdge: createWebEdge,
+    fetch: (request) => {
+      // Where another runtime listens, only the configured URL can be known.
+      fetch ??= createFetch(createWebEdge(toPublicUrl(config, config.server)), { streamBufferBytes: config.streams.streamBufferBytes });
+      return fetch(request);
+    },
+    stop: () => {
+      isStopping = true;
+    },
+    close: async () => {
+      stopHearing();
+      endpoint.close();
+      await authenticator.close();
+    },
+  };
+}
+
+/** How clients reach this host: as configured, else where it listens. */
+function toPublicUrl(config: Config, address: ListenAddress): string {
+  const { publicUrl } = config.server;
+  if (publicUrl !== undefined) return publicUrl;
+  const host = address.host.includes(':') ? `[${address.host}]` : address.host;
+  return `http://${host}:${address.port}`;
+}
