@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -48,7 +48,7 @@ describe('A folder of notes', () => {
     expect((await store.list('acme')).etags.size).toBe(2);
   });
 
-  it('says which file is damaged, and leaves the other notes readable', async () => {
+  it('says which file is damaged or lost, and leaves the other notes readable', async () => {
     const folder = await makeFolder();
     const store = new FolderNoteStore(folder);
     const [good, bad] = [toTestNote(), toTestNote()];
@@ -57,6 +57,8 @@ describe('A folder of notes', () => {
     const path = join(folder, 'acme', 'versions', `${bad.id}@${etag}.json`);
     await writeFile(path, '{"id":');
     await expect(store.read('acme', bad.id)).rejects.toThrow(DamagedNoteError);
+    await expect(store.read('acme', bad.id)).rejects.toThrow(path);
+    await rename(path, `${path}.gone`);
     await expect(store.read('acme', bad.id)).rejects.toThrow(path);
     expect((await store.read('acme', good.id))?.note).toEqual(good);
   });

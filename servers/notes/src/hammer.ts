@@ -10,6 +10,8 @@ import { writeSync } from 'node:fs';
 import { FolderNoteStore } from './folder-note-store.ts';
 import { createNotebooks } from './notebook.ts';
 
+// This is a program of its own: nobody could hand it its arguments.
+// oxlint-disable-next-line no-restricted-globals
 const [, , folder = '', writer = '', ...ids] = process.argv;
 const notebook = createNotebooks({ store: new FolderNoteStore(folder) }).of('acme');
 const stdout = 1;

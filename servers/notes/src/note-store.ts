@@ -23,7 +23,11 @@ export interface StoredNote {
 export interface NoteStore {
   /** Every note of a tenant. The same object is returned again when nothing changed since. */
   list(tenantId: string): Promise<NoteListing>;
-  /** The current version of a note; `undefined` when there is none. */
+  /**
+   * The current version of a note; `undefined` when there is none.
+   *
+   * @throws DamagedNoteError when what is stored is lost or not a note
+   */
   read(tenantId: string, id: string): Promise<StoredNote | undefined>;
   /**
    * One version of a note, as a listing names it; `undefined` when it has been replaced or removed.
@@ -39,11 +43,11 @@ export interface NoteStore {
   remove(tenantId: string, id: string, etag: string): Promise<boolean>;
 }
 
-/** What is stored for a note is not a note: someone else changed it, or the disk did. */
+/** What is stored for a note is lost or not a note: someone else changed it, or the disk did. */
 export class DamagedNoteError extends Error {
   override readonly name = 'DamagedNoteError';
 
   constructor(place: string, cause: unknown) {
-    super(`${place} is not a stored note. Restore it from a backup, or remove it.`, { cause });
+    super(`${place} is missing or no stored note. Restore it from a backup, or remove the note.`, { cause });
   }
 }

@@ -9,6 +9,7 @@
  * compare-and-swap. A writer that is killed leaves at most a version that nothing points to, which is swept later.
  */
 import { mkdir, open, readdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
+import { platform } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Note } from './note.ts';
@@ -64,12 +65,16 @@ export class TenantFolder {
   }
 
   async read(id: string): Promise<StoredNote | undefined> {
+    let missing: string | undefined;
     for (let attempt = 0; attempt < maxReadAttempts; attempt += 1) {
       const { etags } = await this.list();
       const etag = etags.get(id) ?? (await this.#confirmAbsent([id], new Map())).get(id);
       if (etag === undefined) return undefined;
+      // Still current although its file was not there: nobody replaced it, the file is lost.
+      if (etag === missing) throw new DamagedNoteError(this.#versionPath(id, etag), undefined);
       const note = await this.readVersion(id, etag);
       if (note !== undefined) return { note, etag };
+      missing = etag;
     }
     throw new Error(`Note ${id} was replaced during each of ${maxReadAttempts} attempts to read it.`);
   }
@@ -215,7 +220,7 @@ async function writeDurably(path: string, text: string): Promise<void> {
 
 /** Makes the names in a folder durable. Windows cannot open a folder and needs no such step. */
 async function syncFolder(path: string): Promise<void> {
-  if (process.platform === 'win32') return;
+  if (platform() === 'win32') return;
   const folder = await open(path, 'r');
   try {
     await folder.sync();

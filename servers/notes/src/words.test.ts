@@ -7,8 +7,9 @@ const text = fc.string({ unit: 'grapheme' });
 
 describe('The words of a text', () => {
   it('ignore case and accents', () => {
-    expect(toTerms('Crème BRÛLÉE, naïve Łódź!')).toEqual(['creme', 'brulee', 'naive', 'łodz']);
+    expect(toTerms('Crème BRÛLÉE, naïve Łódź!')).toEqual(['creme', 'brulee', 'naive', 'lodz']);
     expect(toTerms('Ελλάδα Йогурт')).toEqual(['ελλαδα', 'иогурт']);
+    expect(toTerms('Straße Smørrebrød Οδός')).toEqual(toTerms('STRASSE SMORREBROD ΟΔΟΣ'));
     expect(toTerms('e\u0301te\u0301')).toEqual(toTerms('été'));
   });
 
@@ -43,7 +44,7 @@ describe('The words of a text', () => {
   });
 
   it('are the same in upper and lower case, composed and decomposed, for Latin, Greek and Cyrillic', () => {
-    const letters = fc.string({ unit: fc.constantFrom(...'aZéÜñłåÇßıωΆσΣςйЁ 7-') });
+    const letters = fc.string({ unit: fc.constantFrom(...Array.from('aZéÜñłåÇßıωΆσΣςйЁ 7-')) });
     fc.assert(
       fc.property(letters, (value) => {
         const terms = toTerms(value);

@@ -11,6 +11,12 @@ const wordPattern = new RegExp(`(?=${inWord})[${unspaced}]|(?:(?![${unspaced}])$
 /** Accents proper; the vowel signs of Indic scripts are script-specific and stay. */
 const accents = /\p{Script=Inherited}/gu;
 
+/** Letters that Unicode does not take apart, but that people type and expect in a plainer form. */
+const plainLetters: ReadonlyMap<string, string> = new Map(
+  Object.entries({ ł: 'l', ø: 'o', đ: 'd', ħ: 'h', ŧ: 't', æ: 'ae', œ: 'oe', ς: 'σ' }),
+);
+const strokedLetters = new RegExp(`[${Array.from(plainLetters.keys()).join('')}]`, 'gu');
+
 /** A word where it stands in a text, and the terms it is searched by (usually one). */
 export interface Word {
   readonly start: number;
@@ -42,7 +48,8 @@ export function isTermMatch(term: string, wanted: string, isPrefix: boolean): bo
 /** Upper case first: it writes out what lower case alone would keep apart, such as `ß` and `SS`. */
 function foldWord(word: string): string {
   const plain = word.normalize('NFKD').replace(accents, '');
-  return plain.toUpperCase().toLowerCase().normalize('NFKD').replace(accents, '').replaceAll('ς', 'σ');
+  const folded = plain.toUpperCase().toLowerCase().normalize('NFKD').replace(accents, '');
+  return folded.replace(strokedLetters, (letter) => plainLetters.get(letter) ?? letter);
 }
 
 function clip(term: string): string {
