@@ -53,12 +53,22 @@ export interface ConformanceSuite {
  * @throws Error when the registry cannot be reached or the installation does not run
  */
 export async function prepareConformanceSuite(): Promise<ConformanceSuite> {
-  const folder = join(toCacheRoot(), 'mooring', `conformance-${suiteVersion}-${toNodePackage() ?? 'own-node'}`);
+  const folder = join(
+    toCacheRoot(),
+    'mooring',
+    `conformance-${suiteVersion}-${toNodePackage() ?? 'own-node'}`,
+  );
   if (!existsSync(folder)) await install(folder);
-  const command = [toNodeBinary(folder), join(folder, 'node_modules', suitePackage, 'dist/index.js')] as const;
+  const command = [
+    toNodeBinary(folder),
+    join(folder, 'node_modules', suitePackage, 'dist/index.js'),
+  ] as const;
   return {
     listScenarios: async (set) => {
-      const { output } = await execute([...command, 'list', '--server', '--requirements', set], listTimeoutMs);
+      const { output } = await execute(
+        [...command, 'list', '--server', '--requirements', set],
+        listTimeoutMs,
+      );
       return parseScenarios(output);
     },
     run: (set, url) => runSuite(command, set, url),
@@ -106,7 +116,8 @@ async function install(folder: string): Promise<void> {
     if (nodePackage !== undefined) packages.push(`${nodePackage}@${nodeVersion}`);
     const flags = ['--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--engine-strict=false'];
     // npm tells its children where it is; outside of npm the one on the path has to do.
-    const npm = process.env['npm_execpath'] === undefined ? ['npm'] : [process.execPath, process.env['npm_execpath']];
+    const npm =
+      process.env['npm_execpath'] === undefined ? ['npm'] : [process.execPath, process.env['npm_execpath']];
     const { code, output } = await execute(
       [...npm, 'install', '--prefix', staging, ...flags, ...packages],
       installTimeoutMs,

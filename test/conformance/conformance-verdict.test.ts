@@ -13,16 +13,21 @@ describe('conformance verdict', () => {
     expect(judge('ping', passed, { id: 'note', name: 'Note', status: 'INFO' })).toEqual([]);
   });
 
-  test.each(['FAILURE', 'WARNING', 'SKIPPED'] as const)('names scenario, check and message of a %s', (status) => {
-    const check = { id: 'sep-1', name: 'Sep', status, errorMessage: 'got 200' };
-    expect(judge('ping', passed, check)).toEqual([`ping / sep-1 (Sep) ${status}: got 200`]);
-  });
+  test.each(['FAILURE', 'WARNING', 'SKIPPED'] as const)(
+    'names scenario, check and message of a %s',
+    (status) => {
+      const check = { id: 'sep-1', name: 'Sep', status, errorMessage: 'got 200' };
+      expect(judge('ping', passed, check)).toEqual([`ping / sep-1 (Sep) ${status}: got 200`]);
+    },
+  );
 
   test('does not pass a scenario that did not run, or in which nothing succeeded', () => {
     expect(listProblems('ping', { checks: new Map(), output: 'ECONNREFUSED' })).toEqual([
       expect.stringMatching(/^ping did not run[^]*ECONNREFUSED/),
     ]);
-    expect(judge('ping', { id: 'note', name: 'Note', status: 'INFO' })).toEqual(['ping: not one check succeeded']);
+    expect(judge('ping', { id: 'note', name: 'Note', status: 'INFO' })).toEqual([
+      'ping: not one check succeeded',
+    ]);
   });
 
   test('does not take information for a stream that was never resumed', () => {

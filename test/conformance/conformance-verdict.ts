@@ -12,7 +12,11 @@ const leftOut: readonly (readonly [prefix: string, reason: string])[] = [
  * Checks that some scenarios report only as information when a server avoids what they test. Here they must succeed.
  */
 const mustSucceed: Readonly<Record<string, readonly string[]>> = {
-  'server-sse-polling': ['server-sse-priming-event', 'server-sse-retry-field', 'server-sse-disconnect-resume'],
+  'server-sse-polling': [
+    'server-sse-priming-event',
+    'server-sse-retry-field',
+    'server-sse-disconnect-resume',
+  ],
   'server-session-lifecycle': [
     'server-session-initialized-accepted',
     'server-session-delete-accepted',
@@ -47,7 +51,10 @@ function isProblem({ status }: ConformanceCheck): boolean {
   return status !== 'SUCCESS' && status !== 'INFO';
 }
 
-function describeCheck(scenario: string, { id, name, status, errorMessage, details }: ConformanceCheck): string {
+function describeCheck(
+  scenario: string,
+  { id, name, status, errorMessage, details }: ConformanceCheck,
+): string {
   const evidence = details === undefined ? '' : `\n    ${JSON.stringify(details).slice(0, maxEvidenceChars)}`;
   return `${scenario} / ${id} (${name}) ${status}: ${errorMessage ?? 'no message'}${evidence}`;
 }

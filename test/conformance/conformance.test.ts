@@ -59,7 +59,9 @@ describe.each(fixtures)('conformance of the %s fixture', (fixture) => {
       }
       test(scenario, () => {
         const problems = listProblems(scenario, results);
-        expect(problems, [...problems, `The fixture's log:\n${everything?.readLog()}`].join('\n')).toEqual([]);
+        expect(problems, [...problems, `The fixture's log:\n${everything?.readLog()}`].join('\n')).toEqual(
+          [],
+        );
       });
     }
   });

@@ -1,14 +1,14 @@
 /** Runs the fixture as its users do: as a process of its own, with the key that it prints. */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const startTimeoutMs = 30_000;
 const stopTimeoutMs = 15_000;
 const maxLogChars = 20_000;
-const builtServe = fileURLToPath(new URL('../../dist-tools/test/conformance/everything/serve.js', import.meta.url));
+const builtServe = fileURLToPath(
+  new URL('../../dist-tools/test/conformance/everything/serve.js', import.meta.url),
+);
 
 /** The two ways in which the fixture is written. */
 export type Fixture = 'definition' | 'sdk';
@@ -25,16 +25,15 @@ export interface EverythingProcess {
 }
 
 /**
- * Starts a fixture on a free port, with a folder of its own.
+ * Starts a fixture on a free port.
  *
  * @throws Error with its log when it does not come up
  */
 export async function startEverything(fixture: Fixture): Promise<EverythingProcess> {
   if (!existsSync(builtServe)) throw new Error(`${builtServe} is missing: run "npm run build" first`);
-  const dataDir = mkdtempSync(join(tmpdir(), 'mooring-everything-'));
   const child = spawn(process.execPath, [builtServe, '--json', ...(fixture === 'sdk' ? ['--sdk'] : [])], {
-    cwd: dataDir,
-    env: { PATH: process.env['PATH'], PORT: '0', DATA_DIR: dataDir },
+    // Nothing of this machine's configuration reaches it.
+    env: { PATH: process.env['PATH'], PORT: '0' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let log = '';
@@ -47,7 +46,6 @@ export async function startEverything(fixture: Fixture): Promise<EverythingProce
     child.kill('SIGTERM');
     await exited;
     clearTimeout(timer);
-    rmSync(dataDir, { recursive: true, force: true });
   };
   const announced = await waitForLine(child.stdout, exited);
   if (announced === undefined) {

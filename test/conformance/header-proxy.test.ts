@@ -38,7 +38,11 @@ describe('header proxy', () => {
       headers: { origin: 'http://example.test' },
       body: 'hello',
     });
-    expect([answer.status, answer.headers.get('x-answer'), await answer.text()]).toEqual([201, 'yes', 'done']);
+    expect([answer.status, answer.headers.get('x-answer'), await answer.text()]).toEqual([
+      201,
+      'yes',
+      'done',
+    ]);
     expect([seen?.method, seen?.url, body]).toEqual(['POST', '/mcp?a=1', 'hello']);
     expect(seen?.headers).toMatchObject({
       authorization: 'Bearer abc',

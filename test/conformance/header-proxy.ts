@@ -25,7 +25,15 @@ export interface HeaderProxy {
 }
 
 /** RFC 9110, section 7.6.1: these belong to one connection and are not passed on. */
-const hopByHopHeaders = ['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade'];
+const hopByHopHeaders = [
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+];
 
 /** Starts the proxy on 127.0.0.1. */
 export async function startHeaderProxy(options: HeaderProxyOptions): Promise<HeaderProxy> {
@@ -72,7 +80,10 @@ function forward(
   });
   upstream.on('error', (error) => {
     if (response.headersSent) response.destroy();
-    else response.writeHead(502, { 'content-type': 'text/plain' }).end(`The target did not answer: ${error.message}\n`);
+    else
+      response
+        .writeHead(502, { 'content-type': 'text/plain' })
+        .end(`The target did not answer: ${error.message}\n`);
   });
   response.on('close', () => upstream.destroy());
   request.pipe(upstream);

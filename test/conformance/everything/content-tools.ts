@@ -1,6 +1,12 @@
 import { defineTool, ToolError } from '../../../src/index.ts';
 import type { AnyTool } from '../../../src/mcp/server-definition.ts';
-import { audioBase64, imageBase64, jsonSchema202012, mirroredArgumentSchema, pause } from './fixture-content.ts';
+import {
+  audioBase64,
+  imageBase64,
+  jsonSchema202012,
+  mirroredArgumentSchema,
+  pause,
+} from './fixture-content.ts';
 
 /** Tools that answer with every kind of content, and one that fails. The first must be callable without arguments. */
 export const contentTools: readonly AnyTool[] = [

@@ -32,7 +32,11 @@ export const prompts: readonly AnyPrompt[] = [
         role: 'user',
         content: {
           type: 'resource',
-          resource: { uri: resourceUri, mimeType: 'text/plain', text: 'Embedded resource content for testing.' },
+          resource: {
+            uri: resourceUri,
+            mimeType: 'text/plain',
+            text: 'Embedded resource content for testing.',
+          },
         },
       },
       { role: 'user', content: { type: 'text', text: 'Please process the embedded resource above.' } },
@@ -51,9 +55,13 @@ export const prompts: readonly AnyPrompt[] = [
     name: 'test_input_required_result_prompt',
     description: 'A prompt that asks the user first',
     handler: async (_input, context) => {
-      const answer = await context.elicit('What context should the prompt use?', z.object({ context: z.string() }), {
-        key: 'user_context',
-      });
+      const answer = await context.elicit(
+        'What context should the prompt use?',
+        z.object({ context: z.string() }),
+        {
+          key: 'user_context',
+        },
+      );
       return `Prompt with context: ${answer.action === 'accept' ? answer.content.context : 'none'}`;
     },
   }),

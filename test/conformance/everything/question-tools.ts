@@ -24,7 +24,10 @@ export const questionTools: readonly AnyTool[] = [
     description: 'Tests server-initiated elicitation (user input request)',
     input: z.object({ message: z.string().describe('The message to show the user') }),
     handler: async ({ message }, context) => {
-      const answer = await context.elicit(message, z.object({ response: z.string().describe("User's response") }));
+      const answer = await context.elicit(
+        message,
+        z.object({ response: z.string().describe("User's response") }),
+      );
       return toAnswerText('User response', answer);
     },
   }),
@@ -37,12 +40,14 @@ export const questionTools: readonly AnyTool[] = [
   defineTool({
     name: 'test_elicitation_sep1330_enums',
     description: 'Tests elicitation with enum schema improvements per SEP-1330',
-    handler: async (_input, context) => toAnswerText('Elicitation completed', await context.elicitForm(enumsForm)),
+    handler: async (_input, context) =>
+      toAnswerText('Elicitation completed', await context.elicitForm(enumsForm)),
   }),
   defineTool({
     name: 'test_input_required_result_elicitation',
     description: 'Asks the user for a name',
-    handler: async (_input, context) => `Hello, ${await askName(context, 'What is your name?', 'user_name')}!`,
+    handler: async (_input, context) =>
+      `Hello, ${await askName(context, 'What is your name?', 'user_name')}!`,
   }),
   defineTool({
     name: 'test_input_required_result_sampling',
@@ -88,7 +93,9 @@ export const questionTools: readonly AnyTool[] = [
     description: 'Asks twice, the second time after the first answer',
     handler: async (_input, context) => {
       const name = await askName(context, 'Step 1: What is your name?', 'step1');
-      const answer = await context.elicit('Step 2: What is your favorite color?', colorForm, { key: 'step2' });
+      const answer = await context.elicit('Step 2: What is your favorite color?', colorForm, {
+        key: 'step2',
+      });
       const color = answer.action === 'accept' ? answer.content.color : 'unknown';
       return `Multi-round complete for ${name} who likes ${color}`;
     },
@@ -122,6 +129,9 @@ async function askName(context: HandlerContext, message: string, key: string): P
   return answer.action === 'accept' ? answer.content.name : 'stranger';
 }
 
-function toAnswerText(label: string, answer: { readonly action: string; readonly content?: unknown }): string {
+function toAnswerText(
+  label: string,
+  answer: { readonly action: string; readonly content?: unknown },
+): string {
   return `${label}: action=${answer.action}, content=${JSON.stringify(answer.content ?? {})}`;
 }

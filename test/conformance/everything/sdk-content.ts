@@ -39,18 +39,22 @@ function registerTools(server: McpServer): void {
   server.registerTool('test_audio_content', { description: 'Tests audio content response' }, () => ({
     content: [{ type: 'audio', data: audioBase64, mimeType: 'audio/wav' }],
   }));
-  server.registerTool('test_embedded_resource', { description: 'Tests embedded resource content response' }, () => ({
-    content: [
-      {
-        type: 'resource',
-        resource: {
-          uri: 'test://embedded-resource',
-          mimeType: 'text/plain',
-          text: 'This is an embedded resource content.',
+  server.registerTool(
+    'test_embedded_resource',
+    { description: 'Tests embedded resource content response' },
+    () => ({
+      content: [
+        {
+          type: 'resource',
+          resource: {
+            uri: 'test://embedded-resource',
+            mimeType: 'text/plain',
+            text: 'This is an embedded resource content.',
+          },
         },
-      },
-    ],
-  }));
+      ],
+    }),
+  );
   server.registerTool(
     'test_multiple_content_types',
     { description: 'Tests response with multiple content types (text, image, resource)' },
@@ -94,7 +98,11 @@ function registerResources(server: McpServer): void {
   server.registerResource(
     'static-text',
     'test://static-text',
-    { title: 'Static Text Resource', description: 'A static text resource for testing', mimeType: 'text/plain' },
+    {
+      title: 'Static Text Resource',
+      description: 'A static text resource for testing',
+      mimeType: 'text/plain',
+    },
     ({ href }) => ({
       contents: [
         { uri: href, mimeType: 'text/plain', text: 'This is the content of the static text resource.' },
@@ -104,13 +112,21 @@ function registerResources(server: McpServer): void {
   server.registerResource(
     'static-binary',
     'test://static-binary',
-    { title: 'Static Binary Resource', description: 'A static binary resource for testing', mimeType: 'image/png' },
+    {
+      title: 'Static Binary Resource',
+      description: 'A static binary resource for testing',
+      mimeType: 'image/png',
+    },
     ({ href }) => ({ contents: [{ uri: href, mimeType: 'image/png', blob: imageBase64 }] }),
   );
   server.registerResource(
     'watched-resource',
     'test://watched-resource',
-    { title: 'Watched Resource', description: 'A resource that clients subscribe to', mimeType: 'text/plain' },
+    {
+      title: 'Watched Resource',
+      description: 'A resource that clients subscribe to',
+      mimeType: 'text/plain',
+    },
     ({ href }) => ({ contents: [{ uri: href, mimeType: 'text/plain', text: 'Watched resource content' }] }),
   );
   server.registerResource(
@@ -150,7 +166,10 @@ function registerPrompts(server: McpServer): void {
     },
     ({ arg1, arg2 }) => ({
       messages: [
-        { role: 'user', content: { type: 'text', text: `Prompt with arguments: arg1='${arg1}', arg2='${arg2}'` } },
+        {
+          role: 'user',
+          content: { type: 'text', text: `Prompt with arguments: arg1='${arg1}', arg2='${arg2}'` },
+        },
       ],
     }),
   );
@@ -167,7 +186,11 @@ function registerPrompts(server: McpServer): void {
           role: 'user',
           content: {
             type: 'resource',
-            resource: { uri: resourceUri, mimeType: 'text/plain', text: 'Embedded resource content for testing.' },
+            resource: {
+              uri: resourceUri,
+              mimeType: 'text/plain',
+              text: 'Embedded resource content for testing.',
+            },
           },
         },
         { role: 'user', content: { type: 'text', text: 'Please process the embedded resource above.' } },

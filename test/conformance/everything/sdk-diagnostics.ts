@@ -17,7 +17,9 @@ export function registerSdkDiagnostics(server: McpServer): void {
     async ({ http, mcpReq }) => {
       http?.closeSSE?.();
       await pause(mcpReq.signal, reconnectMs);
-      return toText('Reconnection test completed successfully. If you received this, the client reconnected.');
+      return toText(
+        'Reconnection test completed successfully. If you received this, the client reconnected.',
+      );
     },
   );
   server.registerTool(

@@ -1,6 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { acceptedContent, createRequestStateCodec, inputRequired, inputResponse } from '@modelcontextprotocol/server';
-import type { InputRequests, McpServer, RequestStateCodec, ServerContext } from '@modelcontextprotocol/server';
+import {
+  acceptedContent,
+  createRequestStateCodec,
+  inputRequired,
+  inputResponse,
+} from '@modelcontextprotocol/server';
+import type {
+  InputRequests,
+  McpServer,
+  RequestStateCodec,
+  ServerContext,
+} from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import { defaultsForm, enumsForm, toSampledText, toSamplingParams } from './fixture-content.ts';
 import { toText } from './sdk-content.ts';
@@ -12,7 +22,9 @@ export interface KeptState {
 }
 
 /** Seals the state of a call; one key per process, as a real server would share one per deployment. */
-export const requestStates: RequestStateCodec<KeptState> = createRequestStateCodec<KeptState>({ key: randomBytes(32) });
+export const requestStates: RequestStateCodec<KeptState> = createRequestStateCodec<KeptState>({
+  key: randomBytes(32),
+});
 
 const nameForm = z.object({ name: z.string() });
 const colorForm = z.object({ color: z.string() });
@@ -28,16 +40,22 @@ export function registerSdkQuestions(server: McpServer): void {
   registerSingleQuestions(server);
   registerStatefulQuestions(server);
   registerSeveralQuestions(server);
-  server.registerPrompt('test_input_required_result_prompt', { description: 'A prompt that asks first' }, (context) => {
-    const answer = acceptedContent(context.mcpReq.inputResponses, 'user_context', contextForm);
-    if (answer === undefined) {
-      const params = { message: 'What context should the prompt use?', requestedSchema: contextForm };
-      return inputRequired({ inputRequests: { user_context: inputRequired.elicit(params) } });
-    }
-    return {
-      messages: [{ role: 'user', content: { type: 'text', text: `Prompt with context: ${answer.context}` } }],
-    };
-  });
+  server.registerPrompt(
+    'test_input_required_result_prompt',
+    { description: 'A prompt that asks first' },
+    (context) => {
+      const answer = acceptedContent(context.mcpReq.inputResponses, 'user_context', contextForm);
+      if (answer === undefined) {
+        const params = { message: 'What context should the prompt use?', requestedSchema: contextForm };
+        return inputRequired({ inputRequests: { user_context: inputRequired.elicit(params) } });
+      }
+      return {
+        messages: [
+          { role: 'user', content: { type: 'text', text: `Prompt with context: ${answer.context}` } },
+        ],
+      };
+    },
+  );
 }
 
 function registerLegacyNames(server: McpServer): void {
@@ -57,7 +75,9 @@ function registerLegacyNames(server: McpServer): void {
     { description: 'Tests server-initiated elicitation (user input request)', inputSchema: elicitationInput },
     ({ message }, context) =>
       toAnswerText(context, 'User response') ??
-      inputRequired({ inputRequests: { form: inputRequired.elicit({ message, requestedSchema: responseForm }) } }),
+      inputRequired({
+        inputRequests: { form: inputRequired.elicit({ message, requestedSchema: responseForm }) },
+      }),
   );
   server.registerTool(
     'test_elicitation_sep1034_defaults',
@@ -90,7 +110,8 @@ function registerSingleQuestions(server: McpServer): void {
     { description: "Asks the client's model for a capital" },
     ({ mcpReq }) => {
       const answer = inputResponse(mcpReq.inputResponses, 'capital_question');
-      if (answer.kind === 'sampling') return toText(`Sampling result: ${toSampledText(answer.result.content)}`);
+      if (answer.kind === 'sampling')
+        return toText(`Sampling result: ${toSampledText(answer.result.content)}`);
       const params = toSamplingParams('What is the capital of France?', 100);
       return inputRequired({ inputRequests: { capital_question: inputRequired.createMessage(params) } });
     },
@@ -109,7 +130,11 @@ function registerSingleQuestions(server: McpServer): void {
 function registerStatefulQuestions(server: McpServer): void {
   const confirmations = [
     ['test_input_required_result_request_state', 'Asks, with state that must come back', 'state-ok'],
-    ['test_input_required_result_tampered_state', 'Asks, with state that must not be altered', 'integrity-ok'],
+    [
+      'test_input_required_result_tampered_state',
+      'Asks, with state that must not be altered',
+      'integrity-ok',
+    ],
   ] as const;
   for (const [tool, description, text] of confirmations) {
     server.registerTool(tool, { description }, async ({ mcpReq }) => {
@@ -123,44 +148,53 @@ function registerStatefulQuestions(server: McpServer): void {
     });
   }
   const tool = 'test_input_required_result_multi_round';
-  server.registerTool(tool, { description: 'Asks twice, the second time after the first answer' }, async ({ mcpReq }) => {
-    const name =
-      mcpReq.requestState<KeptState>()?.name ?? acceptedContent(mcpReq.inputResponses, 'step1', nameForm)?.name;
-    if (name === undefined) {
+  server.registerTool(
+    tool,
+    { description: 'Asks twice, the second time after the first answer' },
+    async ({ mcpReq }) => {
+      const name =
+        mcpReq.requestState<KeptState>()?.name ??
+        acceptedContent(mcpReq.inputResponses, 'step1', nameForm)?.name;
+      if (name === undefined) {
+        return inputRequired({
+          inputRequests: { step1: askName('Step 1: What is your name?') },
+          requestState: await requestStates.mint({ tool }),
+        });
+      }
+      const answer = acceptedContent(mcpReq.inputResponses, 'step2', colorForm);
+      if (answer !== undefined) return toText(`Multi-round complete for ${name} who likes ${answer.color}`);
+      const params = { message: 'Step 2: What is your favorite color?', requestedSchema: colorForm };
       return inputRequired({
-        inputRequests: { step1: askName('Step 1: What is your name?') },
-        requestState: await requestStates.mint({ tool }),
+        inputRequests: { step2: inputRequired.elicit(params) },
+        requestState: await requestStates.mint({ tool, name }),
       });
-    }
-    const answer = acceptedContent(mcpReq.inputResponses, 'step2', colorForm);
-    if (answer !== undefined) return toText(`Multi-round complete for ${name} who likes ${answer.color}`);
-    const params = { message: 'Step 2: What is your favorite color?', requestedSchema: colorForm };
-    return inputRequired({
-      inputRequests: { step2: inputRequired.elicit(params) },
-      requestState: await requestStates.mint({ tool, name }),
-    });
-  });
+    },
+  );
 }
 
 function registerSeveralQuestions(server: McpServer): void {
   const tool = 'test_input_required_result_multiple_inputs';
-  server.registerTool(tool, { description: 'Asks the user, the model and for roots at once' }, async ({ mcpReq }) => {
-    const name = acceptedContent(mcpReq.inputResponses, 'user_name', nameForm)?.name;
-    const greeting = inputResponse(mcpReq.inputResponses, 'greeting');
-    const roots = inputResponse(mcpReq.inputResponses, 'client_roots');
-    if (name !== undefined && greeting.kind === 'sampling' && roots.kind === 'roots') {
-      const text = toSampledText(greeting.result.content);
-      return toText(`Name: ${name}; Greeting: ${text}; Roots: ${roots.roots.length}`);
-    }
-    return inputRequired({
-      inputRequests: {
-        user_name: askName('What is your name?'),
-        greeting: inputRequired.createMessage(toSamplingParams('Generate a greeting', 50)),
-        client_roots: inputRequired.listRoots(),
-      },
-      requestState: await requestStates.mint({ tool }),
-    });
-  });
+  server.registerTool(
+    tool,
+    { description: 'Asks the user, the model and for roots at once' },
+    async ({ mcpReq }) => {
+      const name = acceptedContent(mcpReq.inputResponses, 'user_name', nameForm)?.name;
+      const greeting = inputResponse(mcpReq.inputResponses, 'greeting');
+      const roots = inputResponse(mcpReq.inputResponses, 'client_roots');
+      if (name !== undefined && greeting.kind === 'sampling' && roots.kind === 'roots') {
+        const text = toSampledText(greeting.result.content);
+        return toText(`Name: ${name}; Greeting: ${text}; Roots: ${roots.roots.length}`);
+      }
+      return inputRequired({
+        inputRequests: {
+          user_name: askName('What is your name?'),
+          greeting: inputRequired.createMessage(toSamplingParams('Generate a greeting', 50)),
+          client_roots: inputRequired.listRoots(),
+        },
+        requestState: await requestStates.mint({ tool }),
+      });
+    },
+  );
   server.registerTool(
     'test_input_required_result_capabilities',
     { description: 'Asks only for what the client can do' },
