@@ -39,6 +39,8 @@ export const jsonSchema202012 = {
   },
   allOf: [{ anyOf: [{ required: ['phone'] }, { required: ['email'] }] }],
   if: { properties: { contactMethod: { const: 'phone' } }, required: ['contactMethod'] },
+  // The keyword of JSON Schema; nobody awaits this object.
+  // oxlint-disable-next-line unicorn/no-thenable
   then: { required: ['phone'] },
   else: { required: ['email'] },
   additionalProperties: false,
