@@ -29,7 +29,10 @@ const unnamedClient: Implementation = { name: 'unknown', version: '0' };
  * @returns the result of `initialize`
  * @throws ProtocolError `-32022` when the server does not speak the session's revision
  */
-export async function replayInitialize(transport: ExchangeTransport, client: ClientIdentity): Promise<Readonly<Record<string, unknown>>> {
+export async function replayInitialize(
+  transport: ExchangeTransport,
+  client: ClientIdentity,
+): Promise<Readonly<Record<string, unknown>>> {
   const answer = await transport.call({
     jsonrpc: '2.0',
     id: initializeId,

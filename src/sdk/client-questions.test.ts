@@ -2,7 +2,12 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { ProtocolError } from '../errors.ts';
 import type { ClientQuestion, DispatchTarget, Exchange } from '../mcp/dispatch-target.ts';
 import { createSdkTarget } from './create-sdk-target.ts';
-import { createExchange, createHostedServer, createPrincipal, createTestBox } from './hosted-server.contract.ts';
+import {
+  createExchange,
+  createHostedServer,
+  createPrincipal,
+  createTestBox,
+} from './hosted-server.contract.ts';
 
 let target: DispatchTarget;
 
@@ -15,7 +20,9 @@ describe('a legacy handler', () => {
     const exchange = createExchange('legacy');
     const result = await call('elicit', {}, exchange);
     expect(JSON.parse(textOf(result))).toEqual({ action: 'accept', content: { name: 'Ada' } });
-    expect(exchange.questions).toMatchObject([{ method: 'elicitation/create', params: { message: 'Who?', mode: 'form' } }]);
+    expect(exchange.questions).toMatchObject([
+      { method: 'elicitation/create', params: { message: 'Who?', mode: 'form' } },
+    ]);
   });
 
   it('asks the model and for the roots', async () => {
@@ -23,22 +30,33 @@ describe('a legacy handler', () => {
     const sampled = await call('sample', {}, createExchange('legacy', { ask: async () => answer }));
     expect(JSON.parse(textOf(sampled))).toEqual(answer);
     const roots = { roots: [{ uri: 'file:///home' }] };
-    expect(JSON.parse(textOf(await call('roots', {}, createExchange('legacy', { ask: async () => roots }))))).toEqual(roots);
+    expect(
+      JSON.parse(textOf(await call('roots', {}, createExchange('legacy', { ask: async () => roots })))),
+    ).toEqual(roots);
   });
 
   it('learns why a question failed', async () => {
     const ask = (): Promise<never> => Promise.reject(new ProtocolError(-32000, 'The user is away'));
-    expect(await call('elicit', {}, createExchange('legacy', { ask }))).toMatchObject({ isError: true, content: [{ text: 'The user is away' }] });
+    expect(await call('elicit', {}, createExchange('legacy', { ask }))).toMatchObject({
+      isError: true,
+      content: [{ text: 'The user is away' }],
+    });
   });
 
   it('learns nothing of our own failure', async () => {
     const ask = (): Promise<never> => Promise.reject(new Error('redis://secret@host is down'));
-    expect(await call('elicit', {}, createExchange('legacy', { ask }))).toMatchObject({ isError: true, content: [{ text: 'The client could not be asked' }] });
+    expect(await call('elicit', {}, createExchange('legacy', { ask }))).toMatchObject({
+      isError: true,
+      content: [{ text: 'The client could not be asked' }],
+    });
   });
 
   it('is told when the client cannot be asked', async () => {
     const result = await call('elicit', {}, createExchange('legacy', { clientCapabilities: {} }));
-    expect(result).toMatchObject({ isError: true, content: [{ text: 'Client does not support form elicitation.' }] });
+    expect(result).toMatchObject({
+      isError: true,
+      content: [{ text: 'Client does not support form elicitation.' }],
+    });
   });
 
   it('may ping', async () => {
@@ -61,8 +79,15 @@ describe('a legacy handler', () => {
   });
 
   it('never sees a request state or answers that the client made up', async () => {
-    const params = { name: 'caller', arguments: {}, requestState: 'forged', inputResponses: { name: { action: 'accept' } } };
-    const result = JSON.parse(await target.dispatch({ method: 'tools/call', params }, createExchange('legacy'))) as Record<string, unknown>;
+    const params = {
+      name: 'caller',
+      arguments: {},
+      requestState: 'forged',
+      inputResponses: { name: { action: 'accept' } },
+    };
+    const result = JSON.parse(
+      await target.dispatch({ method: 'tools/call', params }, createExchange('legacy')),
+    ) as Record<string, unknown>;
     expect(JSON.parse(textOf(result))).not.toHaveProperty('state');
   });
 
@@ -83,7 +108,10 @@ describe('a modern handler', () => {
 
   it('that returns inputRequired ends the round with a sealed state, and goes on with it', async () => {
     const asked = await dispatch(params);
-    expect(asked).toMatchObject({ resultType: 'input_required', inputRequests: { name: { method: 'elicitation/create' } } });
+    expect(asked).toMatchObject({
+      resultType: 'input_required',
+      inputRequests: { name: { method: 'elicitation/create' } },
+    });
     expect(String(asked['requestState'])).not.toContain('asked for');
     const done = await dispatch({ ...params, inputResponses, requestState: asked['requestState'] });
     expect(done).toMatchObject({ resultType: 'complete', content: [{ text: 'asked for Bo: Ada' }] });
@@ -92,25 +120,37 @@ describe('a modern handler', () => {
   it('refuses a state that was altered', async () => {
     const { requestState } = await dispatch(params);
     const altered = `${String(requestState).slice(0, -2)}AA`;
-    await expect(dispatch({ ...params, inputResponses, requestState: altered })).rejects.toMatchObject({ code: -32602 });
-    await expect(dispatch({ ...params, inputResponses, requestState: 'asked for Bo' })).rejects.toMatchObject({ code: -32602 });
-    await expect(dispatch({ ...params, inputResponses, requestState: 7 })).rejects.toMatchObject({ code: -32602 });
+    await expect(dispatch({ ...params, inputResponses, requestState: altered })).rejects.toMatchObject({
+      code: -32602,
+    });
+    await expect(dispatch({ ...params, inputResponses, requestState: 'asked for Bo' })).rejects.toMatchObject(
+      { code: -32602 },
+    );
+    await expect(dispatch({ ...params, inputResponses, requestState: 7 })).rejects.toMatchObject({
+      code: -32602,
+    });
   });
 
   it('refuses another caller’s state', async () => {
     const { requestState } = await dispatch(params);
     const bob = createExchange('modern', { principal: createPrincipal('bob') });
-    await expect(dispatch({ ...params, inputResponses, requestState }, bob)).rejects.toMatchObject({ code: -32602 });
+    await expect(dispatch({ ...params, inputResponses, requestState }, bob)).rejects.toMatchObject({
+      code: -32602,
+    });
   });
 
   it('refuses the state of a call with other arguments', async () => {
     const { requestState } = await dispatch(params);
     const other = { name: 'sign', arguments: { who: 'Eve' } };
-    await expect(dispatch({ ...other, inputResponses, requestState })).rejects.toMatchObject({ code: -32602 });
+    await expect(dispatch({ ...other, inputResponses, requestState })).rejects.toMatchObject({
+      code: -32602,
+    });
   });
 
   it('is told by code when the client cannot be asked', async () => {
-    await expect(dispatch(params, createExchange('modern', { clientCapabilities: {} }))).rejects.toMatchObject({
+    await expect(
+      dispatch(params, createExchange('modern', { clientCapabilities: {} })),
+    ).rejects.toMatchObject({
       code: -32021,
       data: { requiredCapabilities: { elicitation: { form: {} } } },
     });
@@ -127,13 +167,21 @@ describe('parameter headers', () => {
   const params = { name: 'route', arguments: { region: 'eu' } };
 
   it('must agree with the arguments', async () => {
-    expect(await dispatch(params, createExchange('modern', { parameterHeaders: { 'mcp-param-region': 'eu' } }))).toMatchObject({ content: [{ text: 'eu' }] });
-    await expect(dispatch(params, createExchange('modern', { parameterHeaders: { 'mcp-param-region': 'us' } }))).rejects.toMatchObject({ code: -32020 });
-    await expect(dispatch(params, createExchange('modern', { parameterHeaders: {} }))).rejects.toMatchObject({ code: -32020 });
+    expect(
+      await dispatch(params, createExchange('modern', { parameterHeaders: { 'mcp-param-region': 'eu' } })),
+    ).toMatchObject({ content: [{ text: 'eu' }] });
+    await expect(
+      dispatch(params, createExchange('modern', { parameterHeaders: { 'mcp-param-region': 'us' } })),
+    ).rejects.toMatchObject({ code: -32020 });
+    await expect(dispatch(params, createExchange('modern', { parameterHeaders: {} }))).rejects.toMatchObject({
+      code: -32020,
+    });
   });
 
   it('are not asked for where there are no headers', async () => {
-    expect(await dispatch(params, createExchange('modern', { parameterHeaders: undefined }))).toMatchObject({ content: [{ text: 'eu' }] });
+    expect(await dispatch(params, createExchange('modern', { parameterHeaders: undefined }))).toMatchObject({
+      content: [{ text: 'eu' }],
+    });
     expect(textOf(await call('route', { region: 'eu' }, createExchange('legacy')))).toBe('eu');
   });
 
@@ -147,7 +195,9 @@ describe('parameter headers', () => {
       { box: createTestBox() },
     );
     const exchange = createExchange('modern', { parameterHeaders: {} });
-    await expect(perCaller.dispatch({ method: 'tools/call', params }, exchange)).rejects.toMatchObject({ code: -32020 });
+    await expect(perCaller.dispatch({ method: 'tools/call', params }, exchange)).rejects.toMatchObject({
+      code: -32020,
+    });
   });
 });
 
@@ -156,13 +206,23 @@ function withoutTool(server: ReturnType<typeof createHostedServer>): ReturnType<
   return server;
 }
 
-async function call(name: string, input: Record<string, unknown>, exchange: Exchange): Promise<Record<string, unknown>> {
+async function call(
+  name: string,
+  input: Record<string, unknown>,
+  exchange: Exchange,
+): Promise<Record<string, unknown>> {
   const request = { method: 'tools/call', params: { name, arguments: input } };
   return JSON.parse(await target.dispatch(request, exchange)) as Record<string, unknown>;
 }
 
-async function dispatch(params: Record<string, unknown>, exchange: Exchange = createExchange('modern')): Promise<Record<string, unknown>> {
-  return JSON.parse(await target.dispatch({ method: 'tools/call', params }, exchange)) as Record<string, unknown>;
+async function dispatch(
+  params: Record<string, unknown>,
+  exchange: Exchange = createExchange('modern'),
+): Promise<Record<string, unknown>> {
+  return JSON.parse(await target.dispatch({ method: 'tools/call', params }, exchange)) as Record<
+    string,
+    unknown
+  >;
 }
 
 function textOf(result: Record<string, unknown>): string {

@@ -1,10 +1,17 @@
 import { McpServer, requireScopes, Server } from '@modelcontextprotocol/server';
+import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import * as z from 'zod';
 import { ProtocolError, UpstreamError } from '../errors.ts';
 import type { DispatchTarget, Exchange } from '../mcp/dispatch-target.ts';
 import { createSdkTarget } from './create-sdk-target.ts';
-import { createExchange, createHostedServer, createPrincipal, createTestBox, waits } from './hosted-server.contract.ts';
+import {
+  createExchange,
+  createHostedServer,
+  createPrincipal,
+  createTestBox,
+  waits,
+} from './hosted-server.contract.ts';
 
 const eras = ['legacy', 'modern'] as const;
 const box = createTestBox();
@@ -34,15 +41,22 @@ describe('what a hosted server says of itself', () => {
   it('is learned of a low-level Server too', async () => {
     const lowLevel = await createSdkTarget(createLowLevelServer, { box });
     expect(lowLevel.serverInfo.name).toBe('low');
-    expect(await ask(lowLevel, 'modern', 'tools/call', { name: 'any' })).toMatchObject({ content: [{ text: 'low any' }] });
-    expect(await ask(lowLevel, 'legacy', 'tools/call', { name: 'any' })).toMatchObject({ content: [{ text: 'low any' }] });
+    expect(await ask(lowLevel, 'modern', 'tools/call', { name: 'any' })).toMatchObject({
+      content: [{ text: 'low any' }],
+    });
+    expect(await ask(lowLevel, 'legacy', 'tools/call', { name: 'any' })).toMatchObject({
+      content: [{ text: 'low any' }],
+    });
   });
 
   it('is reported when it takes long to build', async () => {
     const logger = { warn: vi.fn(), error: vi.fn() };
     let clock = 0;
     await createSdkTarget(createHostedServer, { box, logger, now: () => (clock += 2) });
-    expect(logger.warn).toHaveBeenCalledWith('sdk.factory_slow', expect.objectContaining({ fastestMs: 2, limitMs: 1 }));
+    expect(logger.warn).toHaveBeenCalledWith(
+      'sdk.factory_slow',
+      expect.objectContaining({ fastestMs: 2, limitMs: 1 }),
+    );
   });
 
   it('is not reported when it is quick', async () => {
@@ -54,10 +68,15 @@ describe('what a hosted server says of itself', () => {
   it('is reported when it refuses a revision, and a session of that revision gets an error', async () => {
     const logger = { warn: vi.fn(), error: vi.fn() };
     const options = { supportedProtocolVersions: ['2025-11-25'], capabilities: { tools: {} } };
-    const strict = await createSdkTarget(() => new McpServer({ name: 'strict', version: '1' }, options), { box, logger });
+    const strict = await createSdkTarget(() => new McpServer({ name: 'strict', version: '1' }, options), {
+      box,
+      logger,
+    });
     expect(logger.warn).toHaveBeenCalledWith('sdk.version_refused', { version: '2025-03-26' });
     const old = createExchange('legacy', { protocolVersion: '2025-03-26' });
-    await expect(strict.dispatch({ method: 'tools/list', params: {} }, old)).rejects.toMatchObject({ code: -32022 });
+    await expect(strict.dispatch({ method: 'tools/list', params: {} }, old)).rejects.toMatchObject({
+      code: -32022,
+    });
   });
 });
 
@@ -70,7 +89,9 @@ describe('a factory', () => {
   });
 
   it('that returns something else is refused at the start', async () => {
-    await expect(createSdkTarget((() => ({})) as never, { box })).rejects.toThrow(/must return a new McpServer/);
+    await expect(createSdkTarget((() => ({})) as never, { box })).rejects.toThrow(
+      /must return a new McpServer/,
+    );
   });
 
   it('that returns one instance for all is refused at the start', async () => {
@@ -89,7 +110,9 @@ describe('a factory', () => {
     );
     contexts.length = 0;
     await ask(told, 'modern', 'tools/list', {});
-    expect(contexts).toEqual([{ era: 'modern', authInfo: expect.objectContaining({ clientId: 'key-alice' }) }]);
+    expect(contexts).toEqual([
+      { era: 'modern', authInfo: expect.objectContaining({ clientId: 'key-alice' }) },
+    ]);
   });
 });
 
@@ -97,27 +120,50 @@ describe.each(eras)('in the %s era', (era) => {
   it('tools are listed, called, and fail as the SDK tells it', async () => {
     const { tools } = await ask(target, era, 'tools/list', {});
     expect(tools).toEqual(expect.arrayContaining([expect.objectContaining({ name: 'greet' })]));
-    expect(await ask(target, era, 'tools/call', { name: 'greet', arguments: { who: 'Bo' } })).toMatchObject({ content: [{ text: 'Hello, Bo' }] });
-    expect(await ask(target, era, 'tools/call', { name: 'sum' })).toMatchObject({ structuredContent: { total: 3 } });
-    expect(await ask(target, era, 'tools/call', { name: 'fail' })).toMatchObject({ isError: true, content: [{ text: 'out of paper' }] });
+    expect(await ask(target, era, 'tools/call', { name: 'greet', arguments: { who: 'Bo' } })).toMatchObject({
+      content: [{ text: 'Hello, Bo' }],
+    });
+    expect(await ask(target, era, 'tools/call', { name: 'sum' })).toMatchObject({
+      structuredContent: { total: 3 },
+    });
+    expect(await ask(target, era, 'tools/call', { name: 'fail' })).toMatchObject({
+      isError: true,
+      content: [{ text: 'out of paper' }],
+    });
   });
 
   it('errors keep their code, text and data', async () => {
-    await expect(ask(target, era, 'tools/call', { name: 'nope' })).rejects.toMatchObject({ code: -32602, message: 'Tool nope not found' });
-    await expect(ask(target, era, 'resources/read', { uri: 'test://nope' })).rejects.toMatchObject({ code: -32602, data: { uri: 'test://nope' } });
+    await expect(ask(target, era, 'tools/call', { name: 'nope' })).rejects.toMatchObject({
+      code: -32602,
+      message: 'Tool nope not found',
+    });
+    await expect(ask(target, era, 'resources/read', { uri: 'test://nope' })).rejects.toMatchObject({
+      code: -32602,
+      data: { uri: 'test://nope' },
+    });
     await expect(ask(target, era, 'acme/unknown', {})).rejects.toMatchObject({ code: -32601 });
     await expect(ask(target, era, 'acme/unknown', {})).rejects.toBeInstanceOf(ProtocolError);
   });
 
   it('resources, prompts, completions and custom methods answer', async () => {
-    expect(await ask(target, era, 'resources/list', {})).toMatchObject({ resources: [{ uri: 'test://fixed' }] });
-    expect(await ask(target, era, 'resources/templates/list', {})).toMatchObject({ resourceTemplates: [{ uriTemplate: 'test://each/{id}' }] });
-    expect(await ask(target, era, 'resources/read', { uri: 'test://each/7' })).toMatchObject({ contents: [{ text: 'item 7' }] });
-    expect(await ask(target, era, 'prompts/get', { name: 'write', arguments: { language: 'python' } })).toMatchObject({
+    expect(await ask(target, era, 'resources/list', {})).toMatchObject({
+      resources: [{ uri: 'test://fixed' }],
+    });
+    expect(await ask(target, era, 'resources/templates/list', {})).toMatchObject({
+      resourceTemplates: [{ uriTemplate: 'test://each/{id}' }],
+    });
+    expect(await ask(target, era, 'resources/read', { uri: 'test://each/7' })).toMatchObject({
+      contents: [{ text: 'item 7' }],
+    });
+    expect(
+      await ask(target, era, 'prompts/get', { name: 'write', arguments: { language: 'python' } }),
+    ).toMatchObject({
       messages: [{ content: { text: 'Write python' } }],
     });
     const ref = { type: 'ref/prompt', name: 'write' };
-    expect(await ask(target, era, 'completion/complete', { ref, argument: { name: 'language', value: 'py' } })).toMatchObject({
+    expect(
+      await ask(target, era, 'completion/complete', { ref, argument: { name: 'language', value: 'py' } }),
+    ).toMatchObject({
       completion: { values: ['python'] },
     });
     expect(await ask(target, era, 'acme/echo', { value: 'x' })).toMatchObject({ echoed: 'x' });
@@ -125,9 +171,17 @@ describe.each(eras)('in the %s era', (era) => {
 
   it('handlers know the caller and the client, and never the token', async () => {
     const exchange = createExchange(era);
-    const seen = JSON.parse(textOf(await ask(target, era, 'tools/call', { name: 'caller' }, exchange))) as Record<string, unknown>;
+    const seen = JSON.parse(
+      textOf(await ask(target, era, 'tools/call', { name: 'caller' }, exchange)),
+    ) as Record<string, unknown>;
     expect(seen).toMatchObject({
-      authInfo: { token: '', clientId: 'key-alice', scopes: ['notes:read'], expiresAt: 2_000_000_000, extra: { principal: exchange.principal } },
+      authInfo: {
+        token: '',
+        clientId: 'key-alice',
+        scopes: ['notes:read'],
+        expiresAt: 2_000_000_000,
+        extra: { principal: exchange.principal },
+      },
       client: { name: 'test-client', version: '1.2.3' },
       capabilities: exchange.clientCapabilities,
       version: exchange.protocolVersion,
@@ -139,7 +193,11 @@ describe.each(eras)('in the %s era', (era) => {
     const exchange = createExchange(era, { logLevel: 'warning' });
     await ask(target, era, 'tools/call', { name: 'talk', _meta: { progressToken: 'p' } }, exchange);
     expect(exchange.notifications).toEqual([
-      { jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: 'p', progress: 1, total: 2 } },
+      {
+        jsonrpc: '2.0',
+        method: 'notifications/progress',
+        params: { progressToken: 'p', progress: 1, total: 2 },
+      },
       { jsonrpc: '2.0', method: 'notifications/message', params: { level: 'warning', data: 'mind the gap' } },
       { jsonrpc: '2.0', method: 'acme/said', params: { word: 'hi' } },
     ]);
@@ -168,32 +226,59 @@ describe.each(eras)('in the %s era', (era) => {
     const logger = { warn: vi.fn(), error: vi.fn() };
     const watched = await createSdkTarget(createHostedServer, { box, logger });
     const publish = (): Promise<void> => Promise.reject(new Error('bus is down'));
-    expect(await ask(watched, era, 'tools/call', { name: 'change' }, createExchange(era, { publish }))).toMatchObject({ content: [{ text: 'changed' }] });
-    expect(logger.error).toHaveBeenCalledWith('sdk.publish_failed', { requestId: 'request-1' }, expect.any(Error));
+    expect(
+      await ask(watched, era, 'tools/call', { name: 'change' }, createExchange(era, { publish })),
+    ).toMatchObject({ content: [{ text: 'changed' }] });
+    expect(logger.error).toHaveBeenCalledWith(
+      'sdk.publish_failed',
+      { requestId: 'request-1' },
+      expect.any(Error),
+    );
   });
 
   it('cancelling ends the call and reaches the handler with its reason', async () => {
     const controller = new AbortController();
-    const call = ask(target, era, 'tools/call', { name: 'wait' }, createExchange(era, { signal: controller.signal }));
+    const call = ask(
+      target,
+      era,
+      'tools/call',
+      { name: 'wait' },
+      createExchange(era, { signal: controller.signal }),
+    );
     await vi.waitFor(() => expect(waits).toEqual(['started']));
     controller.abort();
     await expect(call).rejects.toMatchObject({ message: 'Request cancelled' });
     await vi.waitFor(() => expect(waits).toEqual(['started', 'Request cancelled']));
   });
 
+  it('a handler that has answered is not told that its call was aborted', async () => {
+    expect(await ask(target, era, 'tools/call', { name: 'listen' })).toMatchObject({ content: [] });
+    await setTimeout(20);
+    expect(waits).toEqual([]);
+  });
+
   it('a call that was cancelled before it began never runs', async () => {
-    await expect(ask(target, era, 'tools/call', { name: 'wait' }, createExchange(era, { signal: AbortSignal.abort() }))).rejects.toThrow('Request cancelled');
+    await expect(
+      ask(target, era, 'tools/call', { name: 'wait' }, createExchange(era, { signal: AbortSignal.abort() })),
+    ).rejects.toThrow('Request cancelled');
     expect(waits).toEqual([]);
   });
 
   it('a client’s notification reaches the server', async () => {
     const exchange = createExchange(era);
     target.notified?.({ jsonrpc: '2.0', method: 'acme/poke', params: { uri: 'test://poked' } }, exchange);
-    await vi.waitFor(() => expect(exchange.changes).toEqual([{ kind: 'resource_updated', uri: 'test://poked', tenantId: 'tenant-alice' }]));
+    await vi.waitFor(() =>
+      expect(exchange.changes).toEqual([
+        { kind: 'resource_updated', uri: 'test://poked', tenantId: 'tenant-alice' },
+      ]),
+    );
   });
 
   it('scopes that an operation declares are required', async () => {
-    const scoped = await createSdkTarget(createScopedServer, { box, resourceMetadataUrl: 'https://a.example/.well-known/x' });
+    const scoped = await createSdkTarget(createScopedServer, {
+      box,
+      resourceMetadataUrl: 'https://a.example/.well-known/x',
+    });
     await expect(ask(scoped, era, 'tools/call', { name: 'write' })).rejects.toMatchObject({
       code: 'forbidden',
       headers: {
@@ -202,14 +287,18 @@ describe.each(eras)('in the %s era', (era) => {
       },
     });
     const principal = { ...createPrincipal('alice'), scopes: ['notes:write'] };
-    expect(await ask(scoped, era, 'tools/call', { name: 'write' }, createExchange(era, { principal }))).toMatchObject({ content: [] });
+    expect(
+      await ask(scoped, era, 'tools/call', { name: 'write' }, createExchange(era, { principal })),
+    ).toMatchObject({ content: [] });
   });
 });
 
 function createLowLevelServer(): Server {
   const server = new Server({ name: 'low', version: '1' }, { capabilities: { tools: {} } });
   server.setRequestHandler('tools/list', () => ({ tools: [] }));
-  server.setRequestHandler('tools/call', ({ params }) => ({ content: [{ type: 'text', text: `low ${params.name}` }] }));
+  server.setRequestHandler('tools/call', ({ params }) => ({
+    content: [{ type: 'text', text: `low ${params.name}` }],
+  }));
   return server;
 }
 

@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { McpServerFactory } from '@modelcontextprotocol/server';
 import { ProtocolError, protocolErrorCodes, RequestError, UpstreamError } from '../errors.ts';
 import type { DispatchTarget, Exchange, FeatureRequest } from '../mcp/dispatch-target.ts';
@@ -43,7 +43,10 @@ export interface SdkTargetOptions {
  * @throws UpstreamError when the factory fails
  * @throws TypeError when it returns something else, or the same instance twice
  */
-export async function createSdkTarget(factory: McpServerFactory, options: SdkTargetOptions): Promise<DispatchTarget> {
+export async function createSdkTarget(
+  factory: McpServerFactory,
+  options: SdkTargetOptions,
+): Promise<DispatchTarget> {
   const logger = options.logger ?? silent;
   const source = new InstanceSource(factory);
   const times = new BuildTimes(options.now ?? ((): number => performance.now()));
@@ -69,7 +72,12 @@ class SdkTarget implements DispatchTarget {
   readonly #resourceMetadataUrl: string | undefined;
   readonly #visits = new NotificationVisits();
 
-  constructor(source: InstanceSource, learned: LearnedServer, headers: ToolHeaders, options: SdkTargetOptions & { readonly logger: SdkLogger }) {
+  constructor(
+    source: InstanceSource,
+    learned: LearnedServer,
+    headers: ToolHeaders,
+    options: SdkTargetOptions & { readonly logger: SdkLogger },
+  ) {
     this.serverInfo = learned.serverInfo;
     this.instructions = learned.instructions;
     this.capabilities = learned.capabilities;
@@ -99,7 +107,7 @@ class SdkTarget implements DispatchTarget {
       throw exchange.signal.aborted ? toCancellation(exchange.signal) : error;
     } finally {
       exchange.signal.removeEventListener('abort', onAbort);
-      await this.#close(hosted);
+      this.#closeSoon(hosted);
     }
   }
 
@@ -136,8 +144,16 @@ class SdkTarget implements DispatchTarget {
   async #cancel(hosted: HostedExchange, signal: AbortSignal): Promise<void> {
     hosted.cancel(toCancellation(signal).message);
     // The SDK reads the notification in a later turn; closing at once would give handlers another reason.
-    await setImmediate();
+    await nextTurn();
     await this.#close(hosted);
+  }
+
+  /**
+   * Once the SDK has put the answered request away: closed in the same turn, it would tell the handler's signal that
+   * the call was aborted.
+   */
+  #closeSoon(hosted: HostedExchange): void {
+    setImmediate(() => void this.#close(hosted));
   }
 
   /** The answer stands whatever the author's own `close` or `onclose` does. */
@@ -154,7 +170,8 @@ const silent: SdkLogger = { warn: () => undefined, error: () => undefined };
 
 function toCancellation(signal: AbortSignal): Error {
   const reason: unknown = signal.reason;
-  if (reason instanceof ProtocolError || reason instanceof RequestError || reason instanceof UpstreamError) return reason;
+  if (reason instanceof ProtocolError || reason instanceof RequestError || reason instanceof UpstreamError)
+    return reason;
   return new ProtocolError(protocolErrorCodes.internalError, 'Request cancelled');
 }
 
@@ -165,6 +182,8 @@ function report(learned: LearnedServer, times: BuildTimes, logger: SdkLogger): v
   }
   for (const version of learned.refusedVersions) logger.warn('sdk.version_refused', { version });
   if (!learned.isSameInBothEras) {
-    logger.warn('sdk.eras_differ', { advice: 'The server tells other capabilities in each era; the legacy ones are told in both' });
+    logger.warn('sdk.eras_differ', {
+      advice: 'The server tells other capabilities in each era; the legacy ones are told in both',
+    });
   }
 }

@@ -16,12 +16,17 @@ export class ExchangeOutlet implements Outlet {
   readonly #failed: (error: unknown) => void;
   readonly #publishing = new Set<Promise<void>>();
   readonly #asking = new Set<string | number>();
+  #isEnded = false;
 
   /**
    * @param answer feeds the client's answer to a question back to the instance
    * @param failed told when a change could not be published; the author's call does not fail for it
    */
-  constructor(exchange: Exchange, answer: (response: JSONRPCResponse) => void, failed: (error: unknown) => void) {
+  constructor(
+    exchange: Exchange,
+    answer: (response: JSONRPCResponse) => void,
+    failed: (error: unknown) => void,
+  ) {
     this.#exchange = exchange;
     this.#answer = answer;
     this.#failed = failed;
@@ -37,12 +42,19 @@ export class ExchangeOutlet implements Outlet {
     if (this.#publishing.size > 0) await Promise.all(this.#publishing);
   }
 
+  /** Ends what relates to the request. Changes are still published: they concern others. */
+  end(): void {
+    this.#isEnded = true;
+    this.#asking.clear();
+  }
+
   notification(message: JSONRPCNotification): void {
     const change = toChange(message, this.#exchange.principal.activeTenantId);
     if (change !== undefined) {
       this.#publish(change);
       return;
     }
+    if (this.#isEnded) return;
     // Cancels a question by the instance's own id, which the client does not know it by: we only stop waiting.
     if (message.method === 'notifications/cancelled') {
       const id = message.params?.['requestId'];
@@ -56,7 +68,7 @@ export class ExchangeOutlet implements Outlet {
 
   request(message: JSONRPCRequest): void {
     const question = toQuestion(message);
-    if (question === undefined) {
+    if (question === undefined || this.#isEnded) {
       this.#answer(toUnaskedAnswer(message));
       return;
     }
@@ -107,7 +119,8 @@ function toChange({ method, params }: JSONRPCNotification, tenantId: string): Se
 }
 
 function toQuestion({ id, method, params = {} }: JSONRPCRequest): ClientQuestion | undefined {
-  if (method !== 'elicitation/create' && method !== 'sampling/createMessage' && method !== 'roots/list') return undefined;
+  if (method !== 'elicitation/create' && method !== 'sampling/createMessage' && method !== 'roots/list')
+    return undefined;
   return { method, params: withoutProgressToken(params), key: String(id), timeoutMs: maxAskMs };
 }
 

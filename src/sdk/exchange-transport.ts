@@ -21,7 +21,9 @@ export interface Outlet {
 export class ExchangeTransport implements Transport {
   onclose?: (() => void) | undefined;
   onerror?: ((error: Error) => void) | undefined;
-  onmessage?: (<Message extends JSONRPCMessage>(message: Message, extra?: MessageExtraInfo) => void) | undefined;
+  onmessage?:
+    | (<Message extends JSONRPCMessage>(message: Message, extra?: MessageExtraInfo) => void)
+    | undefined;
   readonly sessionId?: string;
 
   readonly #outlet: Outlet;
@@ -68,7 +70,8 @@ export class ExchangeTransport implements Transport {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    for (const { reject } of this.#waiting.values()) reject(new Error('The hosted server closed before it answered'));
+    for (const { reject } of this.#waiting.values())
+      reject(new Error('The hosted server closed before it answered'));
     this.#waiting.clear();
     this.onclose?.();
   }

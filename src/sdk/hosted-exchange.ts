@@ -1,4 +1,9 @@
-import type { AuthInfo, JSONRPCRequest, JSONRPCResponse, MessageExtraInfo } from '@modelcontextprotocol/server';
+import type {
+  AuthInfo,
+  JSONRPCRequest,
+  JSONRPCResponse,
+  MessageExtraInfo,
+} from '@modelcontextprotocol/server';
 import type { Exchange, FeatureRequest } from '../mcp/dispatch-target.ts';
 import { canPollStreams } from '../mcp/protocol-versions.ts';
 import type { JsonRpcNotification } from '../mcp/protocol-types.ts';
@@ -20,7 +25,12 @@ export class HostedExchange {
   readonly #transport: ExchangeTransport;
   readonly #outlet: ExchangeOutlet;
 
-  constructor(instance: HostedInstance, exchange: Exchange, authInfo: AuthInfo, failed: (error: unknown) => void) {
+  constructor(
+    instance: HostedInstance,
+    exchange: Exchange,
+    authInfo: AuthInfo,
+    failed: (error: unknown) => void,
+  ) {
     this.#instance = instance;
     this.#exchange = exchange;
     this.#authInfo = authInfo;
@@ -41,32 +51,46 @@ export class HostedExchange {
       await replayInitialize(this.#transport, exchange);
       return;
     }
-    await connectModern(this.#instance, this.#transport, this.#toRequest({ method: 'tools/list', params: {} }), exchange);
+    await connectModern(
+      this.#instance,
+      this.#transport,
+      this.#toRequest({ method: 'tools/list', params: {} }),
+      exchange,
+    );
   }
 
   /** The instance's whole tool list; only an `McpServer`'s is a table in memory. */
   get listTools(): (() => Promise<readonly unknown[]>) | undefined {
     if (!this.#instance.isHighLevel) return undefined;
     return () =>
-      listAllTools((params) => this.#transport.call(this.#toRequest({ method: 'tools/list', params }, listToolsId), this.#extra()));
+      listAllTools((params) =>
+        this.#transport.call(this.#toRequest({ method: 'tools/list', params }, listToolsId), this.#extra()),
+      );
   }
 
   /**
    * @throws ProtocolError as the server answered
    * @throws RequestError `forbidden` when the operation needs scopes that the caller lacks
    */
-  async request(request: FeatureRequest, requestState: string | undefined): Promise<Readonly<Record<string, unknown>>> {
+  async request(
+    request: FeatureRequest,
+    requestState: string | undefined,
+  ): Promise<Readonly<Record<string, unknown>>> {
     const message = this.#toRequest(request, this.#exchange.id, requestState);
     const { scopeChallenge } = this.#transport;
     if (scopeChallenge !== undefined) await requireDeclaredScopes(scopeChallenge, message, this.#authInfo);
     const answer = await this.#transport.call(message, this.#extra());
+    this.#outlet.end();
     await this.#outlet.published();
     return toResult(answer);
   }
 
   /** Feeds a client's notification. */
   notify({ method, params }: JsonRpcNotification): void {
-    this.#transport.deliver(params === undefined ? { jsonrpc: '2.0', method } : { jsonrpc: '2.0', method, params }, this.#extra());
+    this.#transport.deliver(
+      params === undefined ? { jsonrpc: '2.0', method } : { jsonrpc: '2.0', method, params },
+      this.#extra(),
+    );
   }
 
   /** Tells the handler that the client gave up; its answer will not come. */
@@ -88,9 +112,15 @@ export class HostedExchange {
     this.#transport.deliver(response);
   }
 
-  #toRequest(request: FeatureRequest, id: string | number = this.#exchange.id, requestState?: string): JSONRPCRequest {
+  #toRequest(
+    request: FeatureRequest,
+    id: string | number = this.#exchange.id,
+    requestState?: string,
+  ): JSONRPCRequest {
     const isModern = this.#exchange.era === 'modern';
-    const params = isModern ? toModernParams(request, this.#exchange, requestState) : toLegacyParams(request.params);
+    const params = isModern
+      ? toModernParams(request, this.#exchange, requestState)
+      : toLegacyParams(request.params);
     return { jsonrpc: '2.0', id, method: request.method, params: { ...params } };
   }
 

@@ -1,12 +1,18 @@
 /** What the tests of this folder share: an exchange that records, and servers to host. */
-import { McpServer, ResourceTemplate, completable, fromJsonSchema, inputRequired } from '@modelcontextprotocol/server';
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import {
+  McpServer,
+  ResourceTemplate,
+  completable,
+  fromJsonSchema,
+  inputRequired,
+} from '@modelcontextprotocol/server';
+import { randomBytes } from 'node:crypto';
 import * as z from 'zod';
 import type { Principal } from '../auth/principal.ts';
 import type { ClientQuestion, Exchange, ServerChange } from '../mcp/dispatch-target.ts';
 import type { HandlerFailure } from '../mcp/handler-failure.ts';
 import type { JsonRpcNotification } from '../mcp/protocol-types.ts';
-import type { SealedBox } from '../mcp/sealed-box.ts';
+import { createSealedBox, type SealedBox } from '../mcp/sealed-box.ts';
 
 /** An exchange whose ways back are lists. */
 export interface RecordingExchange extends Exchange {
@@ -17,26 +23,9 @@ export interface RecordingExchange extends Exchange {
   readonly failures: HandlerFailure[];
 }
 
-/** A box for tests: AES-256-GCM with the terms as additional data. */
+/** A box with a key of its own. */
 export function createTestBox(): SealedBox {
-  const key = randomBytes(32);
-  return {
-    seal: (value, { purpose, boundTo }) => {
-      const nonce = randomBytes(12);
-      const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(`${purpose} ${boundTo}`));
-      return Buffer.concat([nonce, cipher.update(value), cipher.final(), cipher.getAuthTag()]).toString('base64url');
-    },
-    open: (sealed, { purpose, boundTo }) => {
-      const bytes = Buffer.from(sealed, 'base64url');
-      try {
-        const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, 12)).setAAD(Buffer.from(`${purpose} ${boundTo}`));
-        decipher.setAuthTag(bytes.subarray(-16));
-        return decipher.update(bytes.subarray(12, -16), undefined, 'utf8') + decipher.final('utf8');
-      } catch {
-        return undefined;
-      }
-    },
-  };
+  return createSealedBox({ keys: [{ id: 'test', key: randomBytes(32) }] });
 }
 
 /** Makes an exchange; what `parts` says wins. */
@@ -94,15 +83,23 @@ export function createPrincipal(name: string): Principal {
 
 const greeting = z.object({ who: z.string() });
 const sum = z.object({ total: z.number() });
-const named = z.object({ language: completable(z.string(), (value) => ['typescript', 'python'].filter((it) => it.startsWith(value))) });
+const named = z.object({
+  language: completable(z.string(), (value) => ['typescript', 'python'].filter((it) => it.startsWith(value))),
+});
+// The SDK's type of a JSON Schema does not know the annotation.
+const annotated = { type: 'string' as const, 'x-mcp-header': 'Region' };
 const routed = fromJsonSchema<{ region: string }>({
   type: 'object',
-  properties: { region: { type: 'string', ...{ 'x-mcp-header': 'Region' } } },
+  properties: { region: annotated },
   required: ['region'],
 });
 const askForName = {
   message: 'Who?',
-  requestedSchema: { type: 'object' as const, properties: { name: { type: 'string' as const } }, required: ['name'] },
+  requestedSchema: {
+    type: 'object' as const,
+    properties: { name: { type: 'string' as const } },
+    required: ['name'],
+  },
 };
 
 /** A server with one of everything, written as its author would for the SDK alone. */
@@ -114,10 +111,16 @@ export function createHostedServer(): McpServer {
   registerPlain(server);
   registerTalking(server);
   registerAsking(server);
-  server.server.setRequestHandler('acme/echo', { params: z.object({ value: z.string() }) }, ({ value }) => ({ echoed: value }));
-  server.server.setNotificationHandler('acme/poke', { params: z.object({ uri: z.string() }) }, async ({ uri }) => {
-    await server.server.sendResourceUpdated({ uri });
-  });
+  server.server.setRequestHandler('acme/echo', { params: z.object({ value: z.string() }) }, ({ value }) => ({
+    echoed: value,
+  }));
+  server.server.setNotificationHandler(
+    'acme/poke',
+    { params: z.object({ uri: z.string() }) },
+    async ({ uri }) => {
+      await server.server.sendResourceUpdated({ uri });
+    },
+  );
   return server;
 }
 
@@ -138,10 +141,17 @@ function registerPlain(server: McpServer): void {
       state: ctx.mcpReq.requestState(),
     }),
   );
-  server.registerResource('fixed', 'test://fixed', {}, (uri) => ({ contents: [{ uri: uri.href, text: 'fixed' }] }));
-  server.registerResource('each', new ResourceTemplate('test://each/{id}', { list: undefined }), {}, (uri, { id }) => ({
-    contents: [{ uri: uri.href, text: `item ${String(id)}` }],
+  server.registerResource('fixed', 'test://fixed', {}, (uri) => ({
+    contents: [{ uri: uri.href, text: 'fixed' }],
   }));
+  server.registerResource(
+    'each',
+    new ResourceTemplate('test://each/{id}', { list: undefined }),
+    {},
+    (uri, { id }) => ({
+      contents: [{ uri: uri.href, text: `item ${String(id)}` }],
+    }),
+  );
   server.registerPrompt('write', { argsSchema: named }, ({ language }) => ({
     messages: [{ role: 'user', content: { type: 'text', text: `Write ${language}` } }],
   }));
@@ -150,7 +160,10 @@ function registerPlain(server: McpServer): void {
 function registerTalking(server: McpServer): void {
   server.registerTool('talk', {}, async (ctx) => {
     const progressToken = ctx.mcpReq._meta?.progressToken ?? 'none';
-    await ctx.mcpReq.notify({ method: 'notifications/progress', params: { progressToken, progress: 1, total: 2 } });
+    await ctx.mcpReq.notify({
+      method: 'notifications/progress',
+      params: { progressToken, progress: 1, total: 2 },
+    });
     await ctx.mcpReq.log('debug', 'fine print');
     await ctx.mcpReq.log('warning', 'mind the gap');
     await ctx.mcpReq.notify({ method: 'acme/said', params: { word: 'hi' } });
@@ -163,13 +176,22 @@ function registerTalking(server: McpServer): void {
     await server.server.sendResourceUpdated({ uri: 'test://fixed' });
     return text('changed');
   });
-  server.registerTool('wait', {}, (ctx) => new Promise((resolve) => {
-    ctx.mcpReq.signal.addEventListener('abort', () => {
-      waits.push(String(ctx.mcpReq.signal.reason));
-      resolve(text('never sent'));
-    });
-    waits.push('started');
-  }));
+  server.registerTool(
+    'wait',
+    {},
+    (ctx) =>
+      new Promise((resolve) => {
+        ctx.mcpReq.signal.addEventListener('abort', () => {
+          waits.push(String(ctx.mcpReq.signal.reason));
+          resolve(text('never sent'));
+        });
+        waits.push('started');
+      }),
+  );
+  server.registerTool('listen', {}, (ctx) => {
+    ctx.mcpReq.signal.addEventListener('abort', () => waits.push('aborted'));
+    return { content: [] };
+  });
   server.registerTool('release', {}, (ctx) => {
     ctx.http?.closeSSE?.();
     return text('released');
@@ -180,16 +202,26 @@ function registerTalking(server: McpServer): void {
 export const waits: string[] = [];
 
 function registerAsking(server: McpServer): void {
-  server.registerTool('elicit', {}, async (ctx) => text(await ctx.mcpReq.elicitInput({ mode: 'form', ...askForName })));
+  server.registerTool('elicit', {}, async (ctx) =>
+    text(await ctx.mcpReq.elicitInput({ mode: 'form', ...askForName })),
+  );
   server.registerTool('sample', {}, async (ctx) =>
-    text(await ctx.mcpReq.requestSampling({ maxTokens: 5, messages: [{ role: 'user', content: { type: 'text', text: 'Hi' } }] })),
+    text(
+      await ctx.mcpReq.requestSampling({
+        maxTokens: 5,
+        messages: [{ role: 'user', content: { type: 'text', text: 'Hi' } }],
+      }),
+    ),
   );
   server.registerTool('roots', {}, async () => text(await server.server.listRoots()));
   server.registerTool('ping', {}, async () => text(await server.server.ping()));
   server.registerTool('sign', { inputSchema: greeting }, ({ who }, ctx) => {
     const answer = ctx.mcpReq.inputResponses?.['name'] as { content?: { name?: string } } | undefined;
     if (answer === undefined) {
-      return inputRequired({ inputRequests: { name: inputRequired.elicit(askForName) }, requestState: `asked for ${who}` });
+      return inputRequired({
+        inputRequests: { name: inputRequired.elicit(askForName) },
+        requestState: `asked for ${who}`,
+      });
     }
     return text(`${ctx.mcpReq.requestState<string>() ?? 'no state'}: ${answer.content?.name ?? 'nobody'}`);
   });

@@ -34,14 +34,18 @@ export class InstanceSource {
       throw new UpstreamError('hosted server', 'The hosted server could not be built', { cause });
     }
     if (!isSdkServer(product)) {
-      throw new TypeError('The server factory must return a new McpServer or Server of @modelcontextprotocol/server');
+      throw new TypeError(
+        'The server factory must return a new McpServer or Server of @modelcontextprotocol/server',
+      );
     }
     // Told apart by shape: the author's copy of the SDK may be another one than ours.
     const known = product as McpServer | Server;
     const isHighLevel = 'server' in known;
     const server = isHighLevel ? known.server : known;
     if (this.#used.has(server) || server.transport !== undefined) {
-      throw new TypeError('The server factory returned an instance it returned before; make a new one in every call');
+      throw new TypeError(
+        'The server factory returned an instance it returned before; make a new one in every call',
+      );
     }
     this.#used.add(server);
     return { product: known, server, isHighLevel };

@@ -1,9 +1,8 @@
 import type { JSONRPCRequest, MessageExtraInfo } from '@modelcontextprotocol/server';
 import type { Implementation, ServerCapabilities } from '../mcp/protocol-types.ts';
 import { legacyVersions, modernVersions } from '../mcp/protocol-versions.ts';
-import { ProtocolError } from '../errors.ts';
+import { ProtocolError, protocolErrorCodes } from '../errors.ts';
 import { connectModern, replayInitialize } from './bind-era.ts';
-import type { ClientIdentity } from './bind-era.ts';
 import { ExchangeTransport } from './exchange-transport.ts';
 import type { HostedInstance } from './instance-source.ts';
 import { toEnvelope } from './request-params.ts';
@@ -30,11 +29,16 @@ const nobody = { clientInfo: { name: 'mooring', version: '0' }, clientCapabiliti
  *
  * @throws ProtocolError when the server refuses every legacy revision, or cannot be bound to the modern one
  */
-export async function learnServer(create: (era: 'legacy' | 'modern') => Promise<HostedInstance>): Promise<LearnedServer> {
+export async function learnServer(
+  create: (era: 'legacy' | 'modern') => Promise<HostedInstance>,
+): Promise<LearnedServer> {
   const { refusedVersions, answer } = await introduceLegacy(await create('legacy'));
   const modern = await introduceModern(await create('modern'));
   // The SDK wrote and validated both; the specification's types are the same on our side.
-  const { serverInfo, instructions, capabilities } = answer as unknown as Pick<LearnedServer, 'serverInfo' | 'instructions' | 'capabilities'>;
+  const { serverInfo, instructions, capabilities } = answer as unknown as Pick<
+    LearnedServer,
+    'serverInfo' | 'instructions' | 'capabilities'
+  >;
   return {
     serverInfo,
     instructions,
@@ -51,11 +55,16 @@ export async function dismiss(instance: HostedInstance): Promise<void> {
   await instance.product.close();
 }
 
-async function introduceLegacy(instance: HostedInstance): Promise<{ refusedVersions: readonly string[]; answer: Readonly<Record<string, unknown>> }> {
+async function introduceLegacy(
+  instance: HostedInstance,
+): Promise<{ refusedVersions: readonly string[]; answer: Readonly<Record<string, unknown>> }> {
   const refusedVersions: string[] = [];
   const transport = new ExchangeTransport(outlet);
   let answer: Readonly<Record<string, unknown>> | undefined;
-  let refusal: unknown;
+  let refusal = new ProtocolError(
+    protocolErrorCodes.unsupportedProtocolVersion,
+    'The hosted server speaks no revision of ours',
+  );
   try {
     await instance.product.connect(transport);
     for (const protocolVersion of legacyVersions) {
@@ -75,7 +84,9 @@ async function introduceLegacy(instance: HostedInstance): Promise<{ refusedVersi
   return { refusedVersions, answer };
 }
 
-async function introduceModern(instance: HostedInstance): Promise<{ capabilities: unknown; tools: readonly unknown[] }> {
+async function introduceModern(
+  instance: HostedInstance,
+): Promise<{ capabilities: unknown; tools: readonly unknown[] }> {
   const protocolVersion = modernVersions[0] ?? '';
   const transport = new ExchangeTransport(outlet);
   const envelope = toEnvelope({ ...nobody, protocolVersion });
@@ -86,10 +97,17 @@ async function introduceModern(instance: HostedInstance): Promise<{ capabilities
     return { jsonrpc: '2.0', id, method, params: { ...params, _meta: { ...envelope } } };
   };
   try {
-    await connectModern(instance, transport, toRequest('server/discover', {}), { ...nobody, protocolVersion });
+    await connectModern(instance, transport, toRequest('server/discover', {}), {
+      ...nobody,
+      protocolVersion,
+    });
     const { capabilities } = toResult(await transport.call(toRequest('server/discover', {}), extra));
     const hasTools = (capabilities as ServerCapabilities).tools !== undefined;
-    const tools = hasTools ? await listAllTools((params) => transport.call(toRequest('tools/list', params), extra)).catch(ignoreRefusal) : [];
+    const tools = hasTools
+      ? await listAllTools((params) => transport.call(toRequest('tools/list', params), extra)).catch(
+          ignoreRefusal,
+        )
+      : [];
     return { capabilities, tools };
   } finally {
     await instance.product.close();

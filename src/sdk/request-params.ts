@@ -8,10 +8,19 @@ import { metaKeys } from '../mcp/protocol-versions.ts';
 
 type Params = Readonly<Record<string, unknown>>;
 
-const envelopeKeys = [metaKeys.protocolVersion, metaKeys.clientInfo, metaKeys.clientCapabilities, metaKeys.logLevel];
+const envelopeKeys = [
+  metaKeys.protocolVersion,
+  metaKeys.clientInfo,
+  metaKeys.clientCapabilities,
+  metaKeys.logLevel,
+];
 
 /** With the envelope of this exchange, and the state as its server wrote it. */
-export function toModernParams(request: FeatureRequest, exchange: Exchange, requestState: string | undefined): Params {
+export function toModernParams(
+  request: FeatureRequest,
+  exchange: Exchange,
+  requestState: string | undefined,
+): Params {
   const { requestState: _sealed, ...params } = request.params;
   const _meta = { ...toMeta(request.params), ...toEnvelope(exchange) };
   return requestState === undefined ? { ...params, _meta } : { ...params, requestState, _meta };
@@ -22,14 +31,18 @@ export function toModernParams(request: FeatureRequest, exchange: Exchange, requ
  * could write a request state of its own.
  */
 export function toLegacyParams(params: Params): Params {
-  const hasEnvelope = isRecord(params['_meta']) && envelopeKeys.some((key) => Object.hasOwn(params['_meta'] as object, key));
-  if (!hasEnvelope && params['requestState'] === undefined && params['inputResponses'] === undefined) return params;
+  const hasEnvelope =
+    isRecord(params['_meta']) && envelopeKeys.some((key) => Object.hasOwn(params['_meta'] as object, key));
+  if (!hasEnvelope && params['requestState'] === undefined && params['inputResponses'] === undefined)
+    return params;
   const { requestState: _state, inputResponses: _responses, ...rest } = params;
   return hasEnvelope ? { ...rest, _meta: toMeta(params) } : rest;
 }
 
 /** What tells the SDK of a modern client. */
-export function toEnvelope(client: Pick<Exchange, 'protocolVersion' | 'clientInfo' | 'clientCapabilities' | 'logLevel'>): Params {
+export function toEnvelope(
+  client: Pick<Exchange, 'protocolVersion' | 'clientInfo' | 'clientCapabilities' | 'logLevel'>,
+): Params {
   return {
     [metaKeys.protocolVersion]: client.protocolVersion,
     [metaKeys.clientCapabilities]: client.clientCapabilities,

@@ -46,7 +46,11 @@ export class RequestStates {
   }
 
   /** The result with its state sealed, when it asks the client to come back with one. */
-  sealIn(result: Readonly<Record<string, unknown>>, request: FeatureRequest, exchange: Exchange): Readonly<Record<string, unknown>> {
+  sealIn(
+    result: Readonly<Record<string, unknown>>,
+    request: FeatureRequest,
+    exchange: Exchange,
+  ): Readonly<Record<string, unknown>> {
     const { requestState } = result;
     if (result['resultType'] !== 'input_required' || typeof requestState !== 'string') return result;
     const boundTo = toBinding(request, exchange);

@@ -19,7 +19,10 @@ export async function requireDeclaredScopes(
   const challenge = await resolve({ request, authInfo });
   if (challenge === undefined) return;
   const scopes = challenge.scopes.filter((scope) => scopeToken.test(scope));
-  const description = (challenge.errorDescription ?? 'Insufficient scope').replaceAll(outsideDescription, ' ');
+  const description = (challenge.errorDescription ?? 'Insufficient scope').replaceAll(
+    outsideDescription,
+    ' ',
+  );
   const metadata = authInfo.resourceMetadataUrl;
   throw new RequestError('forbidden', description, {
     headers: {

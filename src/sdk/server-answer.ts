@@ -11,7 +11,9 @@ export function toResult(answer: JSONRPCResponse): Readonly<Record<string, unkno
 }
 
 /** Every page of a tool list, up to `maxToolPages`. */
-export async function listAllTools(list: (params: Record<string, unknown>) => Promise<JSONRPCResponse>): Promise<readonly unknown[]> {
+export async function listAllTools(
+  list: (params: Record<string, unknown>) => Promise<JSONRPCResponse>,
+): Promise<readonly unknown[]> {
   const tools: unknown[] = [];
   let params: Record<string, unknown> = {};
   for (let page = 0; page < maxToolPages; page += 1) {

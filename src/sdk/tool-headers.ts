@@ -35,12 +35,17 @@ export class ToolHeaders {
    * @param list for a tool that was not in the list at the start; `undefined` where listing is the author's own code
    * @throws ProtocolError `-32020` when a header is missing, malformed, or disagrees with the arguments
    */
-  async check(request: FeatureRequest, headers: NonNullable<Exchange['parameterHeaders']>, list: ListTools | undefined): Promise<void> {
+  async check(
+    request: FeatureRequest,
+    headers: NonNullable<Exchange['parameterHeaders']>,
+    list: ListTools | undefined,
+  ): Promise<void> {
     const { name, arguments: input } = request.params;
     if (typeof name !== 'string') return;
     if (!this.#byTool.has(name) && list !== undefined) this.learn(await list());
     const declared = this.#byTool.get(name);
-    if (declared !== undefined && declared.length > 0) checkParameterHeaders(declared, headers, isRecord(input) ? input : {});
+    if (declared !== undefined && declared.length > 0)
+      checkParameterHeaders(declared, headers, isRecord(input) ? input : {});
   }
 
   #find(name: string, schema: Record<string, unknown>): readonly ParameterHeader[] {
