@@ -64,6 +64,7 @@ class SdkTarget implements DispatchTarget {
   readonly serverInfo: LearnedServer['serverInfo'];
   readonly instructions: string | undefined;
   readonly capabilities: LearnedServer['capabilities'];
+  readonly ownsRequestState = true;
 
   readonly #source: InstanceSource;
   readonly #headers: ToolHeaders;

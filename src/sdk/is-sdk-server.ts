@@ -9,26 +9,6 @@ export function isSdkServer(value: unknown): boolean {
   return isLowLevelServer(value) || isLowLevelServer((value as { readonly server?: unknown }).server);
 }
 
-/**
- * Whether calling a module's export gave a server of the official SDK, so that the export can be hosted as a factory.
- * The trial's product is closed; what it is not is left alone.
- *
- * @param factory a function that a module exports
- * @returns false too when the call threw
- */
-export async function isSdkFactory(factory: unknown): Promise<boolean> {
-  if (typeof factory !== 'function') return false;
-  let product: unknown;
-  try {
-    product = await (factory as (context: { readonly era: 'legacy' }) => unknown)({ era: 'legacy' });
-  } catch {
-    return false;
-  }
-  if (!isSdkServer(product)) return false;
-  await (product as { close(): Promise<void> }).close();
-  return true;
-}
-
 function isLowLevelServer(value: unknown): boolean {
   return hasMethods(value, ['connect', 'close', 'setRequestHandler', 'getCapabilities']);
 }
