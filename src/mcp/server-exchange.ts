@@ -76,8 +76,13 @@ export abstract class ServerExchange implements Exchange {
     this.#abort?.abort();
   }
 
-  publish(change: ServerChange): Promise<void> {
-    return this.#services.changes.publish(change);
+  /** Never rejects: what changed has changed, and a call must not fail because others could not be told. */
+  async publish(change: ServerChange): Promise<void> {
+    try {
+      await this.#services.changes.publish(change);
+    } catch (error) {
+      this.#services.logger.error('mcp.change_not_told', { requestId: this.requestId, kind: change.kind }, error);
+    }
   }
 
   report(failure: HandlerFailure): void {

@@ -16,7 +16,7 @@ import { allowsBatches, canPollStreams, isLegacyVersion } from '../../mcp/protoc
 import type { JsonRpcRequest } from '../../mcp/protocol-types.ts';
 import { toErrorReply } from '../../mcp/rpc-reply.ts';
 import type { Caller } from '../../mcp/server-exchange.ts';
-import { createSessionStreams } from '../../mcp/session-stream.ts';
+import { createSessionStreams } from '../../mcp/session-streams.ts';
 import type { SessionRecord } from '../../sessions/session-store.ts';
 import { type FullReply, type HttpReply, type HttpRequest, toHeader } from '../messages.ts';
 import type { RouteHandler } from '../routes.ts';
