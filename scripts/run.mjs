@@ -34,10 +34,16 @@ const suites = [
 await main();
 
 async function main() {
-  if (!isNodeSupported()) return fail(`Node.js ${neededNode.join('.')} or later is needed, this is ${process.versions.node}.`);
-  if (!Object.hasOwn(commands, command)) return fail(`expected one of ${Object.keys(commands).join(', ')}, found "${command}".`);
+  if (!isNodeSupported())
+    return fail(`Node.js ${neededNode.join('.')} or later is needed, this is ${process.versions.node}.`);
+  if (!Object.hasOwn(commands, command))
+    return fail(`expected one of ${Object.keys(commands).join(', ')}, found "${command}".`);
   process.chdir(root);
-  if (isInstallNeeded() && !(await prepare('Installing dependencies', ['npm', 'ci', '--include=dev', '--no-audit', '--no-fund']))) return;
+  if (
+    isInstallNeeded() &&
+    !(await prepare('Installing dependencies', ['npm', 'ci', '--include=dev', '--no-audit', '--no-fund']))
+  )
+    return;
   if (!(await prepare('Building', [bin('tsc'), '-b']))) return;
   await commands[command]();
 }
@@ -50,7 +56,9 @@ function isNodeSupported() {
 /** npm writes its own record of an install last: one that is missing or older than the lock means there is work. */
 function isInstallNeeded() {
   const installed = join(root, 'node_modules', '.package-lock.json');
-  return !existsSync(installed) || statSync(installed).mtimeMs < statSync(join(root, 'package-lock.json')).mtimeMs;
+  return (
+    !existsSync(installed) || statSync(installed).mtimeMs < statSync(join(root, 'package-lock.json')).mtimeMs
+  );
 }
 
 /** Runs a step whose output only matters when it fails. Progress goes to stderr: stdout may belong to a protocol. */
@@ -66,7 +74,8 @@ async function prepare(title, line) {
 async function runSuites() {
   const reports = mkdtempSync(join(tmpdir(), 'mooring-test-'));
   const selected = args.length === 0 ? suites : suites.filter(({ name }) => args.includes(name));
-  if (selected.length === 0) return fail(`no such suite: ${args.join(' ')}. There are ${suites.map(({ name }) => name).join(', ')}.`);
+  if (selected.length === 0)
+    return fail(`no such suite: ${args.join(' ')}. There are ${suites.map(({ name }) => name).join(', ')}.`);
   const totals = { passed: 0, failed: 0, skipped: 0 };
   const broken = [];
   try {
@@ -101,7 +110,9 @@ async function runSuite({ command: line, project }, reportPath) {
 function readReport(path) {
   if (!existsSync(path)) return { passed: 0, failed: 0, skipped: 0 };
   const report = JSON.parse(readFileSync(path, 'utf8'));
-  const brokenFiles = report.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0);
+  const brokenFiles = report.testResults.filter(
+    (file) => file.status === 'failed' && file.assertionResults.length === 0,
+  );
   return {
     passed: report.numPassedTests,
     failed: report.numFailedTests + brokenFiles.length,

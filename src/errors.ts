@@ -26,36 +26,98 @@ export type RequestErrorCode =
   | 'internal_error'
   | 'unavailable';
 
-const requestErrorStatus: Readonly<Record<RequestErrorCode, number>> = {
-  authentication_required: 401,
-  invalid_token: 401,
-  forbidden: 403,
-  host_not_allowed: 403,
-  origin_not_allowed: 403,
-  not_found: 404,
-  session_unknown: 404,
-  session_id_required: 400,
-  request_invalid: 400,
-  token_in_query: 400,
-  method_not_allowed: 405,
-  not_acceptable: 406,
-  request_timeout: 408,
-  conflict: 409,
-  body_too_large: 413,
-  unsupported_media_type: 415,
-  headers_too_large: 431,
-  internal_error: 500,
-  unavailable: 503,
+interface RequestErrorRow {
+  readonly status: number;
+  /** For the error reference: what happened, and what the caller or the operator can do. */
+  readonly meaning: string;
+}
+
+const requestErrors: Readonly<Record<RequestErrorCode, RequestErrorRow>> = {
+  authentication_required: {
+    status: 401,
+    meaning: 'No credential came with the request. Send `Authorization: Bearer` with an API key.',
+  },
+  invalid_token: {
+    status: 401,
+    meaning: 'The credential is unknown, switched off, expired or malformed. Get another one.',
+  },
+  forbidden: { status: 403, meaning: 'The credential is valid but may not do this.' },
+  host_not_allowed: {
+    status: 403,
+    meaning:
+      'The `Host` header names a host that is not ours. If it is, add it to `ALLOWED_HOSTS` or set `PUBLIC_URL`.',
+  },
+  origin_not_allowed: {
+    status: 403,
+    meaning:
+      'A web page of an origin that is not allowed sent the request. If it may, add it to `ALLOWED_ORIGINS`.',
+  },
+  not_found: {
+    status: 404,
+    meaning: 'There is nothing at this path, or nothing that this caller may know of.',
+  },
+  session_unknown: {
+    status: 404,
+    meaning:
+      'The session has ended, has expired, was never ours, or is of another principal. Initialize a new one.',
+  },
+  session_id_required: {
+    status: 400,
+    meaning: 'A request of a 2025 revision came without its `Mcp-Session-Id` header. Initialize first.',
+  },
+  request_invalid: {
+    status: 400,
+    meaning: 'The request is not what this path takes; the message says where.',
+  },
+  token_in_query: {
+    status: 400,
+    meaning:
+      'A credential came in the URL, where logs keep it. Send it in `Authorization`, and replace it: it has leaked.',
+  },
+  method_not_allowed: {
+    status: 405,
+    meaning: 'The path exists, but not for this HTTP method. `Allow` lists those it has.',
+  },
+  not_acceptable: {
+    status: 406,
+    meaning:
+      'The `Accept` header excludes what the answer may be: list `application/json` and `text/event-stream`.',
+  },
+  request_timeout: {
+    status: 408,
+    meaning: 'The request did not arrive whole in time (`REQUEST_TIMEOUT_MS`).',
+  },
+  conflict: {
+    status: 409,
+    meaning: 'The state of the thing forbids the change, or another change came first.',
+  },
+  body_too_large: { status: 413, meaning: 'The body is larger than `MAX_BODY_BYTES`.' },
+  unsupported_media_type: { status: 415, meaning: 'The body is not `application/json`, or is compressed.' },
+  headers_too_large: { status: 431, meaning: 'The headers are larger than `MAX_HEADER_BYTES`.' },
+  internal_error: {
+    status: 500,
+    meaning: 'A fault of this server. The log holds it under the `X-Request-Id` of the reply.',
+  },
+  unavailable: {
+    status: 503,
+    meaning:
+      'This server is stopping, or something that it needs cannot be reached. Try again after `Retry-After`.',
+  },
 };
 
 /** Every request error code, for the generated error reference. */
 export const requestErrorCodes: readonly RequestErrorCode[] = Object.keys(
-  requestErrorStatus,
+  requestErrors,
 ) as RequestErrorCode[];
+
+/** What a request error code means, for the generated error reference. */
+export function describeRequestError(code: RequestErrorCode): string {
+  return requestErrors[code].meaning;
+}
 
 /** The HTTP status of a request error code. */
 export function toHttpStatus(code: RequestErrorCode): number {
-  return requestErrorStatus[code];
+  return requestErrors[code].status;
 }
 
 /** What an error says beyond its message. */
@@ -79,7 +141,7 @@ export class RequestError extends Error {
   constructor(code: RequestErrorCode, message: string, options: RequestErrorOptions = {}) {
     super(message, { cause: options.cause });
     this.code = code;
-    this.status = requestErrorStatus[code];
+    this.status = requestErrors[code].status;
     this.headers = options.headers ?? {};
     this.detail = options.detail;
   }
@@ -102,6 +164,21 @@ export const protocolErrorCodes = {
   missingRequiredClientCapability: -32021,
   unsupportedProtocolVersion: -32022,
 } as const;
+
+/** What each of them means, for the generated error reference. */
+export const protocolErrorMeanings: Readonly<Record<keyof typeof protocolErrorCodes, string>> = {
+  parseError: 'The body is not JSON.',
+  invalidRequest: 'The body is JSON but not a JSON-RPC message that this revision takes.',
+  methodNotFound: 'There is no such method, or this server does not offer it.',
+  invalidParams:
+    'The parameters do not fit the method, or name a tool, prompt or resource that does not exist.',
+  internalError: 'A fault of this server. The log holds it under the `X-Request-Id` of the reply.',
+  resourceNotFound: 'There is no such resource (2025-11-25 and earlier).',
+  headerMismatch: 'A header is missing, or says otherwise than the body that it mirrors.',
+  missingRequiredClientCapability:
+    'Answering needs a capability that the client did not declare; `data` names it.',
+  unsupportedProtocolVersion: 'The protocol version is not served here; `data` lists those that are.',
+};
 
 /** The caller's fault, told in MCP: becomes a JSON-RPC error that carries the request's id. */
 export class ProtocolError extends Error {
@@ -141,7 +218,11 @@ export class UpstreamError extends Error {
   readonly upstream: string;
   readonly retryAfterSeconds: number;
 
-  constructor(upstream: string, message: string, options: { cause?: unknown; retryAfterSeconds?: number } = {}) {
+  constructor(
+    upstream: string,
+    message: string,
+    options: { cause?: unknown; retryAfterSeconds?: number } = {},
+  ) {
     super(message, { cause: options.cause });
     this.upstream = upstream;
     this.retryAfterSeconds = options.retryAfterSeconds ?? 1;

@@ -10,6 +10,8 @@ export async function run(): Promise<void> {
     workingDir: process.cwd(),
     print: (text) => process.stdout.write(text),
     printError: (text) => process.stderr.write(text),
+    input: process.stdin,
+    output: process.stdout,
     signals: process,
     exit: (exitCode) => process.exit(exitCode),
     createHost: async (options) => {

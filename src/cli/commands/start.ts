@@ -1,13 +1,14 @@
 import { accessSync, constants, mkdirSync } from 'node:fs';
 import { relative } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 import type { Command } from 'commander';
 import type { Environment } from '../../config/env.ts';
 import { loadConfig } from '../../config/load-config.ts';
 import type { RawSetting } from '../../config/parse-config.ts';
+import type { Host, HostOptions } from '../../host.ts';
 import { createLogger, type Logger } from '../../telemetry/logger.ts';
 import { CommandFailure } from '../command-failure.ts';
 import { renderFirstRun, renderLaterRun } from '../first-run-text.ts';
-import type { CreateHost, Host } from '../hosting.ts';
 import { loadServerModule } from '../load-server-module.ts';
 import { renderSettingsHelp } from '../settings-help.ts';
 import { closeWithin, type SignalSource, stopOnSignals } from '../stop-on-signals.ts';
@@ -18,11 +19,19 @@ export interface StartDeps {
   readonly workingDir: string;
   /** Text for the person, on stdout. */
   readonly print: (text: string) => void;
-  readonly createHost: CreateHost;
+  readonly createHost: (options: HostOptions) => Promise<StartedHost>;
+  /** Standard input and output, for the stdio transport. */
+  readonly input: Readable;
+  readonly output: Writable;
   readonly signals: SignalSource & UncaughtSource;
   /** Ends the process at once. */
   readonly exit: (code: number) => void;
 }
+
+/** What this command asks of a host. */
+export type StartedHost = Pick<Host, 'listen' | 'serveStdio' | 'close'> & {
+  readonly firstRun: { readonly tenant: { readonly name: string }; readonly secret: string } | undefined;
+};
 
 /** Where Node.js tells of errors that nobody handled. */
 export interface UncaughtSource {
@@ -76,7 +85,10 @@ async function start(module: string, flags: StartFlags, deps: StartDeps): Promis
   const limitMs = config.server.shutdownGraceMs + closeMarginMs;
   try {
     if (config.server.transport === 'stdio') {
-      await Promise.race([host.serveStdio(), waitForStop(host, limitMs, logger, deps)]);
+      await Promise.race([
+        host.serveStdio(deps.input, deps.output),
+        waitForStop(host, limitMs, logger, deps),
+      ]);
       await closeWithin(() => host.close(), limitMs);
       return;
     }
@@ -98,7 +110,12 @@ async function start(module: string, flags: StartFlags, deps: StartDeps): Promis
   }
 }
 
-async function waitForStop(host: Host, limitMs: number, logger: Logger, deps: StartDeps): Promise<void> {
+async function waitForStop(
+  host: StartedHost,
+  limitMs: number,
+  logger: Logger,
+  deps: StartDeps,
+): Promise<void> {
   const stopped = await stopOnSignals({
     signals: deps.signals,
     exit: deps.exit,
