@@ -3,6 +3,9 @@ import * as crypto from 'node:crypto';
 const randomBytesPerKey = 32;
 const hintLength = 4;
 
+/** Nothing longer is a key: the longest prefix, `_mcp_`, and 32 bytes in hexadecimal. */
+export const maxKeyLength: number = 16 + '_mcp_'.length + 2 * randomBytesPerKey;
+
 /** What a key's first part may be: the operator's choice, so that scanners can find leaked keys of one service. */
 export const keyPrefixPattern: RegExp = /^[a-z][a-z0-9]{0,15}$/;
 
