@@ -30,6 +30,8 @@ export function createMemorySessionStore(options: MemorySessionStoreOptions): Se
 interface PrincipalSessions {
   readonly key: string;
   readonly byUse: RecencyList<Entry>;
+  /** None of these sessions reaches its absolute end before this. */
+  noneEndsBefore: number;
 }
 
 class Entry {
@@ -84,13 +86,12 @@ class MemorySessionStore implements SessionStore {
       throw new TypeError('A session with this id exists already.');
     this.#insert(this.#toOwnRecord(record), now);
     const evicted: string[] = [];
-    this.#evict(this.#principals.get(record.principalKey)?.byUse, this.#maxPerPrincipal, now, evicted);
-    // The sessions of everybody are too many to look through for expired ones; the oldest is expired first anyway.
-    while (this.#byUse.size > this.#maxSessions && this.#byUse.oldest !== undefined) {
-      const { value: oldest } = this.#byUse.oldest;
-      if (!isExpired(oldest, now)) evicted.push(oldest.record.id);
-      this.#remove(oldest);
+    const principal = this.#principals.get(record.principalKey);
+    if (principal !== undefined && principal.byUse.size > this.#maxPerPrincipal) {
+      if (now >= principal.noneEndsBefore) this.#clearExpired(principal, now);
+      this.#evictOldest(principal.byUse, this.#maxPerPrincipal, now, evicted);
     }
+    this.#evictOldest(this.#byUse, this.#maxSessions, now, evicted);
     return evicted;
   }
 
@@ -159,37 +160,50 @@ class MemorySessionStore implements SessionStore {
         `A session may hold ${this.#maxRecordBytes} bytes of client info, capabilities and subscriptions; this is ${total}.`,
       );
     }
+    // Field by field: a frozen spread is kept as a dictionary, more than twice the size of the rest of a session.
     return Object.freeze({
-      ...record,
+      id: record.id,
       // One string for all sessions of a principal, where every request brings its own.
       principalKey: this.#principals.get(record.principalKey)?.key ?? record.principalKey,
+      tenantId: record.tenantId,
+      credentialId: record.credentialId,
+      protocolVersion: record.protocolVersion,
       clientInfo: client[0],
       clientCapabilities: client[1],
       subscriptions,
+      createdAt: record.createdAt,
+      expiresAt: record.expiresAt,
+      ...(record.logLevel === undefined ? undefined : { logLevel: record.logLevel }),
     });
   }
 
   #insert(record: SessionRecord, now: number): void {
     let principal = this.#principals.get(record.principalKey);
     if (principal === undefined) {
-      principal = { key: record.principalKey, byUse: new RecencyList() };
+      principal = { key: record.principalKey, byUse: new RecencyList(), noneEndsBefore: record.expiresAt };
       this.#principals.set(principal.key, principal);
     }
+    principal.noneEndsBefore = Math.min(principal.noneEndsBefore, record.expiresAt);
     const entry = new Entry(record, now + this.#idleTtlMs, principal, this.#byUse);
     this.#entries.set(record.id, entry);
   }
 
-  #evict(sessions: RecencyList<Entry> | undefined, max: number, now: number, evicted: string[]): void {
-    if (sessions === undefined || sessions.size <= max) return;
-    // A session past its absolute end may be anywhere in the order, and must not cost a live one its place.
-    for (let node = sessions.oldest; node !== undefined;) {
+  /** A session past its absolute end may be anywhere in the order, and must not cost a living one its place. */
+  #clearExpired(principal: PrincipalSessions, now: number): void {
+    let noneEndsBefore = Infinity;
+    for (let node = principal.byUse.oldest; node !== undefined;) {
       const { value: entry, newer } = node;
       if (isExpired(entry, now)) this.#remove(entry);
+      else noneEndsBefore = Math.min(noneEndsBefore, entry.record.expiresAt);
       node = newer;
     }
+    principal.noneEndsBefore = noneEndsBefore;
+  }
+
+  #evictOldest(sessions: RecencyList<Entry>, max: number, now: number, evicted: string[]): void {
     while (sessions.size > max && sessions.oldest !== undefined) {
       const { value: oldest } = sessions.oldest;
-      evicted.push(oldest.record.id);
+      if (!isExpired(oldest, now)) evicted.push(oldest.record.id);
       this.#remove(oldest);
     }
   }
