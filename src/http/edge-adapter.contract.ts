@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Principal } from '../auth/principal.ts';
 import { RequestError } from '../errors.ts';
-import type { HttpReply, HttpRequest, StreamSink } from './messages.ts';
+import type { FullReply, HttpReply, HttpRequest, StreamSink } from './messages.ts';
 import { createEdge, type EdgeOptions, type HttpEdge } from './pipeline.ts';
 import { type Route, type RouteHandler, toRouteTable } from './routes.ts';
 
@@ -262,6 +262,14 @@ export function describeEdgeAdapter(name: string, start: (edge: HttpEdge) => Pro
       expect(reply.status).toBe(500);
       expect(await reply.text()).not.toContain('secret');
       expect(test.lines.find((line) => line.event === 'request.failed')?.error).toBe(failure);
+    });
+
+    it('answers 500 when a reply cannot be sent, and logs why', async () => {
+      const broken: FullReply = { kind: 'full', status: 200, headers: { 'X-A': 'a\r\nb' }, body: '' };
+      const test = createTestEdge({ answer: () => broken });
+      const reply = await run(test, { method: 'POST', path: '/mcp', headers: good, body: encode('{}') });
+      expect(reply.status).toBe(500);
+      expect(test.lines.map(({ event }) => event)).toContain('request.failed');
     });
 
     it('logs each request once, by its route', async () => {

@@ -1,9 +1,8 @@
 /** The same pipeline for runtimes that speak web `Request` and `Response`. */
-import { decodeBody } from './decode-body.ts';
+import { BodyBuffer } from './body-buffer.ts';
 import type { HttpExchange, RequestHead } from './http-exchange.ts';
 import type { FullReply, HttpReply, RequestHeaders, StreamReply, StreamSink } from './messages.ts';
 import type { HttpEdge } from './pipeline.ts';
-import { toBodyTooLarge } from './stages/refuse-body.ts';
 
 /** What `createFetch` may be told. */
 export interface FetchOptions {
@@ -21,16 +20,24 @@ export function createFetch(
     const head = toHead(request);
     const exchange = edge.open(head);
     const reply = (await edge.begin(exchange)) ?? (await readAndFinish(edge, exchange, request));
-    const headers = toHeaders(edge.toWireHeaders(exchange, reply));
-    if (reply.kind === 'stream') {
-      const body = toByteStream(reply, head, {
-        streamBufferBytes,
-        ended: () => edge.record(exchange, reply),
-      });
-      return new Response(body, { status: reply.status, headers });
+    try {
+      return toResponse(reply);
+    } catch (error) {
+      // A header that is none, or a stream that could not be opened.
+      return toResponse(edge.refuse(exchange, error));
     }
-    edge.record(exchange, reply);
-    return toResponse(request.method, reply, headers);
+
+    function toResponse(sent: HttpReply): Response {
+      const init = { status: sent.status, headers: toHeaders(edge.toWireHeaders(exchange, sent)) };
+      if (sent.kind === 'full') {
+        edge.record(exchange, sent);
+        return new Response(toBody(request.method, sent), init);
+      }
+      const ended = (): void => {
+        edge.record(exchange, sent);
+      };
+      return new Response(toByteStream(sent, head, { streamBufferBytes, ended }), init);
+    }
   };
 }
 
@@ -62,14 +69,9 @@ async function readAndFinish(edge: HttpEdge, exchange: HttpExchange, request: Re
 
 async function readBody(request: Request, maxBodyBytes: number): Promise<string> {
   if (!request.body) return '';
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of request.body as AsyncIterable<Uint8Array>) {
-    size += chunk.byteLength;
-    if (size > maxBodyBytes) throw toBodyTooLarge(maxBodyBytes);
-    chunks.push(chunk);
-  }
-  return decodeBody(Buffer.concat(chunks, size));
+  const body = new BodyBuffer(maxBodyBytes);
+  for await (const chunk of request.body as AsyncIterable<Uint8Array>) body.push(chunk);
+  return body.decode();
 }
 
 function toHeaders(wire: readonly string[]): Headers {
@@ -79,9 +81,8 @@ function toHeaders(wire: readonly string[]): Headers {
   return headers;
 }
 
-function toResponse(method: string, reply: FullReply, headers: Headers): Response {
-  const isEmpty = method === 'HEAD' || reply.status === 204 || reply.status === 304;
-  return new Response(isEmpty ? null : reply.body, { status: reply.status, headers });
+function toBody(method: string, { status, body }: FullReply): string | null {
+  return method === 'HEAD' || status === 204 || status === 304 ? null : body;
 }
 
 interface ByteStreamOptions {

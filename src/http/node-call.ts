@@ -1,13 +1,12 @@
 /** One request and its reply on a Node socket: reads the body, writes the reply, notices the client's leaving. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { RequestError } from '../errors.ts';
-import { decodeBody } from './decode-body.ts';
+import { BodyBuffer } from './body-buffer.ts';
 import type { HttpExchange, RequestHead } from './http-exchange.ts';
 import type { FullReply, HttpReply, RequestHeaders, StreamReply } from './messages.ts';
 import { NodeStreamSink } from './node-stream-sink.ts';
 import type { HttpEdge } from './pipeline.ts';
 import { toRequestTarget } from './request-target.ts';
-import { toBodyTooLarge } from './stages/refuse-body.ts';
 
 /** What a call needs of its server. */
 export interface NodeCallContext {
@@ -78,7 +77,7 @@ export class NodeCall implements RequestHead {
     const problem = findHeadProblem(this.request.rawHeaders, limits.maxHeaders);
     const outcome = edge.begin(this.#exchange);
     // After the stages, so that the refusal has its request id.
-    if (problem) this.#send(edge.refuse(this.#exchange, problem));
+    if (problem) this.#refuse(problem);
     else if (outcome instanceof Promise) void outcome.then((reply) => this.#continue(reply));
     else this.#continue(outcome);
   }
@@ -102,29 +101,30 @@ export class NodeCall implements RequestHead {
 
   #readBody(maxBodyBytes: number): void {
     const { request } = this;
-    let only: Buffer | undefined;
-    let chunks: Buffer[] | undefined;
-    let size = 0;
+    const body = new BodyBuffer(maxBodyBytes);
     if (this.#expectsContinue) this.response.writeContinue();
     request.on('data', (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > maxBodyBytes) {
+      try {
+        body.push(chunk);
+      } catch (error) {
         request.removeAllListeners('data').removeAllListeners('end');
-        this.#send(this.#context.edge.refuse(this.#exchange, toBodyTooLarge(maxBodyBytes)));
-      } else if (!only) only = chunk;
-      else (chunks ??= [only]).push(chunk);
+        this.#refuse(error);
+      }
     });
     request.on('end', () => {
       this.#isBodyRead = true;
-      if (!only) return this.#dispatch('');
-      let body: string;
+      let text: string;
       try {
-        body = decodeBody(chunks ? Buffer.concat(chunks, size) : only);
+        text = body.decode();
       } catch (error) {
-        return this.#send(this.#context.edge.refuse(this.#exchange, error));
+        return this.#refuse(error);
       }
-      this.#dispatch(body);
+      this.#dispatch(text);
     });
+  }
+
+  #refuse(error: unknown): void {
+    this.#send(this.#context.edge.refuse(this.#exchange, error));
   }
 
   #dispatch(body: string): void {
@@ -141,9 +141,14 @@ export class NodeCall implements RequestHead {
       if (reply.kind === 'stream') this.#sendStream(reply);
       else this.#sendFull(reply);
     } catch (error) {
-      // Node refuses a header that is not one; nothing was written by then.
-      if (this.isReplying) this.response.destroy();
-      else this.#sendFull((this.#reply = this.#context.edge.refuse(this.#exchange, error)));
+      // A header that Node refuses, before anything was written; or a stream that could not be opened.
+      const refusal = this.#context.edge.refuse(this.#exchange, error);
+      if (this.isReplying) {
+        this.response.destroy();
+      } else {
+        this.#reply = refusal;
+        this.#sendFull(refusal);
+      }
     }
   }
 

@@ -375,13 +375,25 @@ describe('bodies that are refused', () => {
   });
 });
 
-describe('replies that cannot be sent', () => {
-  it('answers 500 when a handler gives a header that is none', async () => {
-    const test = createTestEdge({ answer: () => ({ ...toText(''), headers: { 'X-A': 'a\r\nb' } }) });
-    await start(test);
+describe('a stream that cannot be opened', () => {
+  it('is cut and logged, and the server goes on', async () => {
+    const failure = new Error('no stream');
+    const broken: HttpReply = {
+      kind: 'stream',
+      status: 200,
+      headers: {},
+      open() {
+        throw failure;
+      },
+    };
+    const test = createTestEdge({ answer: () => broken });
+    const running = await start(test);
     const client = await open();
     client.socket.write(post('{}'));
-    await waitFor(() => statuses(client)).toEqual(['500']);
+    await waitFor(() => client.isClosed).toBe(true);
+    expect(test.lines).toContainEqual(expect.objectContaining({ event: 'request.failed', error: failure }));
+    expect(running.callCount).toBe(0);
+    expect((await send(running.address.port, { method: 'GET', path: '/open' })).status).toBe(200);
   });
 });
 

@@ -90,9 +90,10 @@ export function startNodeServer(options: NodeServerOptions): Promise<NodeServer>
   const limits = { ...defaultLimits, ...options.limits };
   const server = createServer({
     maxHeaderSize: limits.maxHeaderBytes,
-    headersTimeout: limits.headersTimeoutMs,
+    headersTimeout: Math.min(limits.headersTimeoutMs, limits.requestTimeoutMs),
     requestTimeout: limits.requestTimeoutMs,
-    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    // To Node, 0 means for ever.
+    keepAliveTimeout: Math.max(1, limits.keepAliveTimeoutMs),
     connectionsCheckingInterval: Math.min(1000, limits.headersTimeoutMs),
     // Notices a client that vanished without a word while its stream was silent.
     keepAlive: true,

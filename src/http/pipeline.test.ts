@@ -29,10 +29,10 @@ async function ask(test: TestEdge, asked: Asked): Promise<Answered> {
   const exchange = test.edge.open({ method, path, query, headers, host, onClose: () => {} });
   const reply = (await test.edge.begin(exchange)) ?? (await test.edge.finish(exchange));
   const wire = test.edge.toWireHeaders(exchange, reply);
-  const sent: Record<string, string> = {};
+  const sent: Record<string, string> = Object.create(null);
   for (let index = 0; index < wire.length; index += 2) {
     const name = (wire[index] ?? '').toLowerCase();
-    expect(sent, `${name} is sent once`).not.toHaveProperty(name);
+    if (name in sent) throw new Error(`${name} is sent twice`);
     sent[name] = wire[index + 1] ?? '';
   }
   const code = reply.kind === 'full' && reply.status >= 400 ? toBody(reply).error.data?.code : undefined;
@@ -477,7 +477,7 @@ describe('the pipeline', () => {
     await fc.assert(
       fc.asyncProperty(
         fc.string(),
-        fc.webPath(),
+        fc.string(),
         fc.string(),
         headers,
         async (method, path, query, given) => {

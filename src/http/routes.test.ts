@@ -46,6 +46,7 @@ describe('the table of this host', () => {
   it('finds keys by id, and nothing deeper', () => {
     expect(table.findPattern('/mcp/keys/k1')).toMatchObject({ parameters: { id: 'k1' } });
     expect(table.findPattern('/mcp/keys/k1/rotate')?.entry.allow).toBe('POST, OPTIONS');
+    expect(table.findExact('/health')?.allow).toBe('GET, HEAD');
     for (const path of [
       '/mcp/keys/',
       '/mcp/keys//rotate',

@@ -166,7 +166,7 @@ function toPathEntry(path: string, rows: readonly Route[]): PathEntry {
     cors: first.cors,
     host: first.host,
     methods,
-    allow: [...methods.keys(), 'OPTIONS'].join(', '),
+    allow: [...methods.keys(), ...(first.cors ? ['OPTIONS'] : [])].join(', '),
   };
 }
 

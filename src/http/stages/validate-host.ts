@@ -14,9 +14,14 @@ export type AllowedHosts = 'any' | readonly string[];
 export function createHostStage(allowedHosts: AllowedHosts): Stage {
   if (allowedHosts === 'any') return () => undefined;
   const allowed = new Set(allowedHosts.map((host) => host.toLowerCase()));
+  // Nearly every request asks for the host of the one before.
+  let lastAllowed: string | undefined;
   return (exchange) => {
     const { host, entry } = exchange;
-    if (host !== undefined && (allowed.has(host) || isAllowed(host.toLowerCase(), allowed))) return undefined;
+    if (host !== undefined && (host === lastAllowed || isAllowed(host.toLowerCase(), allowed))) {
+      lastAllowed = host;
+      return undefined;
+    }
     if (entry?.host === 'any') return undefined;
     throw new RequestError('host_not_allowed', 'This server does not answer for the host of this request.', {
       detail: `Host ${JSON.stringify(host?.slice(0, maxLoggedLength) ?? '')}; add it to ALLOWED_HOSTS if it is ours`,
