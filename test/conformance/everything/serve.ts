@@ -1,8 +1,9 @@
 /**
- * Serves the fixture through the real host, authentication included: `npm run everything [-- --sdk] [-- --json]`.
+ * Serves the fixture through the real host, authentication included: `npm run everything`, with `-- --sdk` the
+ * version written with the official SDK.
  *
- * Its data is new with every start and gone afterwards, so that there is always a first key to print. Anyone can then
- * point the conformance suite at it, through something that sends the key (see `header-proxy.ts`).
+ * Its data is new with every start and gone afterwards, so that there is always a first key to print. The suite cannot
+ * send a key; `--proxy` opens a second port on loopback that adds it, for whoever reaches that port.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,15 +12,17 @@ import { loadConfig } from '../../../src/config/load-config.ts';
 import { ConfigError } from '../../../src/errors.ts';
 import { createHost } from '../../../src/host.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
+import { type HeaderProxy, startHeaderProxy } from '../header-proxy.ts';
 import { everything } from './definition.ts';
 import { createEverythingServer } from './sdk-server.ts';
 
 const defaultPort = 3000;
-const usage = 'Usage: npm run everything [-- [--sdk] [--json]]\n';
+const usage = 'Usage: npm run everything [-- [--sdk] [--proxy] [--json]]\n';
 
 const flags = new Set(process.argv.slice(2));
 const isSdk = flags.delete('--sdk');
 const isJson = flags.delete('--json');
+const hasProxy = flags.delete('--proxy');
 if (flags.size > 0) {
   process.stderr.write(usage);
   process.exitCode = 1;
@@ -55,24 +58,37 @@ async function serveFrom(dataDir: string): Promise<void> {
   const logger = createLogger({ level: config.log.logLevel });
   const server = isSdk ? createEverythingServer : everything;
   const host = await createHost({ server, config, secrets, logger });
+  let proxy: HeaderProxy | undefined;
   try {
     const stopped = new Promise<void>((resolve) => {
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
     });
     const { url } = await host.listen();
-    announce(url, host.firstRun?.secret ?? '');
+    const key = host.firstRun?.secret ?? '';
+    const { origin, pathname } = new URL(url);
+    if (hasProxy)
+      proxy = await startHeaderProxy({ target: origin, header: ['Authorization', `Bearer ${key}`] });
+    announce({ url, key, ...(proxy === undefined ? {} : { proxyUrl: `${proxy.url}${pathname}` }) });
     await stopped;
   } finally {
+    await proxy?.close();
     await host.close();
   }
 }
 
-function announce(url: string, key: string): void {
-  const text = [
-    `The everything server of the conformance suite, written with ${isSdk ? "the official SDK's McpServer" : 'defineServer'}.`,
-    `  URL  ${url}`,
-    `  Key  ${key}   (send as Authorization: Bearer ...)`,
+function announce(served: { readonly url: string; readonly key: string; readonly proxyUrl?: string }): void {
+  if (isJson) {
+    process.stdout.write(`${JSON.stringify(served)}\n`);
+    return;
+  }
+  const { url, key, proxyUrl } = served;
+  const made = isSdk ? "the official SDK's McpServer" : 'defineServer';
+  const lines = [
+    `The everything server of the conformance suite, written with ${made}.`,
+    `  URL    ${url}`,
+    `  Key    ${key}   (send as Authorization: Bearer ...)`,
+    ...(proxyUrl === undefined ? [] : [`  Proxy  ${proxyUrl}   (adds the key)`]),
     'Stop it with Ctrl+C.',
-  ].join('\n');
-  process.stdout.write(`${isJson ? JSON.stringify({ url, key }) : text}\n`);
+  ];
+  process.stdout.write(`${lines.join('\n')}\n`);
 }
