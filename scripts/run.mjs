@@ -44,7 +44,9 @@ async function main() {
     !(await prepare('Installing dependencies', ['npm', 'ci', '--include=dev', '--no-audit', '--no-fund']))
   )
     return;
-  if (!(await prepare('Building', [bin('tsc'), '-b']))) return;
+  // The package first: the compiler remembers that the package's types were missing when it began.
+  if (!(await prepare('Building the package', [bin('tsc'), '-b', 'src']))) return;
+  if (!(await prepare('Building the rest', [bin('tsc'), '-b']))) return;
   await commands[command]();
 }
 
