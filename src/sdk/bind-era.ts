@@ -6,6 +6,7 @@ import type { JSONRPCMessage, JSONRPCRequest, Transport } from '@modelcontextpro
 import { ProtocolError, protocolErrorCodes } from '../errors.ts';
 import { isRecord } from '../mcp/json-rpc.ts';
 import type { ClientCapabilities, Implementation } from '../mcp/protocol-types.ts';
+import { metaKeys } from '../mcp/protocol-versions.ts';
 import type { ExchangeTransport } from './exchange-transport.ts';
 import type { HostedInstance } from './instance-source.ts';
 import { toResult } from './server-answer.ts';
@@ -18,6 +19,7 @@ export interface ClientIdentity {
 }
 
 const initializeId = 'mooring:initialize';
+const openingId = 'mooring:opening';
 
 // A legacy client must name itself; this stands in when a session's record does not.
 const unnamedClient: Implementation = { name: 'unknown', version: '0' };
@@ -60,13 +62,11 @@ export async function replayInitialize(
  * its channel carries neither the caller's `authInfo` nor what the instance says beside the request. The other entry,
  * `createMcpHandler`, makes web requests and responses for every call and drops those messages.
  *
- * @param opening a request with the era's envelope in `_meta`; it is read, not delivered
- * @throws ProtocolError when the envelope is malformed
+ * @throws ProtocolError when the SDK does not know the revision
  */
 export async function connectModern(
   instance: HostedInstance,
   transport: ExchangeTransport,
-  opening: JSONRPCRequest,
   client: ClientIdentity,
 ): Promise<void> {
   const { server, product } = instance;
@@ -84,8 +84,14 @@ export async function connectModern(
     const wire = new OpeningWire(reject);
     // The low-level server, not the `McpServer`: recognising that by class fails across two installed copies.
     serveStdio(() => server, { transport: wire, legacy: 'reject', onerror: reject });
-    wire.onmessage?.(opening);
+    wire.onmessage?.(toOpening(client.protocolVersion));
   });
+}
+
+/** The least that names the era. It is read, not delivered: nobody is connected where it would go. */
+function toOpening(protocolVersion: string): JSONRPCRequest {
+  const _meta = { [metaKeys.protocolVersion]: protocolVersion, [metaKeys.clientCapabilities]: {} };
+  return { jsonrpc: '2.0', id: openingId, method: 'tools/list', params: { _meta } };
 }
 
 /** Hands `serveStdio` its opening message, and tells when that is refused. */

@@ -1,4 +1,5 @@
 import { McpServer, requireScopes, Server } from '@modelcontextprotocol/server';
+import { createRequire } from 'node:module';
 import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import * as z from 'zod';
@@ -47,6 +48,24 @@ describe('what a hosted server says of itself', () => {
     expect(await ask(lowLevel, 'legacy', 'tools/call', { name: 'any' })).toMatchObject({
       content: [{ text: 'low any' }],
     });
+  });
+
+  it('is learned, and it is served, when the author’s copy of the SDK is another one than ours', async () => {
+    const other = createRequire(import.meta.url)('@modelcontextprotocol/server') as {
+      McpServer: typeof McpServer;
+    };
+    expect(other.McpServer).not.toBe(McpServer);
+    const hosted = await createSdkTarget(
+      () => registerHello(new other.McpServer({ name: 'other', version: '1' })),
+      { box },
+    );
+    for (const era of eras) {
+      const exchange = createExchange(era);
+      expect(await ask(hosted, era, 'tools/call', { name: 'hello' }, exchange)).toMatchObject({
+        content: [{ text: exchange.protocolVersion }],
+      });
+      await expect(ask(hosted, era, 'tools/call', { name: 'nope' })).rejects.toMatchObject({ code: -32602 });
+    }
   });
 
   it('is reported when it takes long to build', async () => {
@@ -298,6 +317,13 @@ function createLowLevelServer(): Server {
   server.setRequestHandler('tools/list', () => ({ tools: [] }));
   server.setRequestHandler('tools/call', ({ params }) => ({
     content: [{ type: 'text', text: `low ${params.name}` }],
+  }));
+  return server;
+}
+
+function registerHello(server: McpServer): McpServer {
+  server.registerTool('hello', {}, () => ({
+    content: [{ type: 'text', text: server.server.getNegotiatedProtocolVersion() ?? 'none' }],
   }));
   return server;
 }

@@ -51,12 +51,7 @@ export class HostedExchange {
       await replayInitialize(this.#transport, exchange);
       return;
     }
-    await connectModern(
-      this.#instance,
-      this.#transport,
-      this.#toRequest({ method: 'tools/list', params: {} }),
-      exchange,
-    );
+    await connectModern(this.#instance, this.#transport, exchange);
   }
 
   /** The instance's whole tool list; only an `McpServer`'s is a table in memory. */

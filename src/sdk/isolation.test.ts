@@ -70,15 +70,15 @@ describe('what an exchange leaves behind', () => {
     );
     const controller = new AbortController();
     const before = { built: built.length, closed };
-    for (let round = 0; round < 200; round += 1) {
+    for (let round = 0; round < 60; round += 1) {
       await call(
         target,
         round % 2 === 0 ? 'talk' : 'nope',
         createExchange(era, { signal: controller.signal }),
       ).catch(() => undefined);
     }
-    await vi.waitFor(() => expect(closed - before.closed).toBe(200));
-    expect(built.length - before.built).toBe(200);
+    await vi.waitFor(() => expect(closed - before.closed).toBe(60));
+    expect(built.length - before.built).toBe(60);
     const alive = await countAlive(built);
     expect(alive).toBeLessThan(10);
   });

@@ -97,10 +97,7 @@ async function introduceModern(
     return { jsonrpc: '2.0', id, method, params: { ...params, _meta: { ...envelope } } };
   };
   try {
-    await connectModern(instance, transport, toRequest('server/discover', {}), {
-      ...nobody,
-      protocolVersion,
-    });
+    await connectModern(instance, transport, { ...nobody, protocolVersion });
     const { capabilities } = toResult(await transport.call(toRequest('server/discover', {}), extra));
     const hasTools = (capabilities as ServerCapabilities).tools !== undefined;
     const tools = hasTools
