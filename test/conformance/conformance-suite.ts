@@ -14,9 +14,9 @@ const suiteVersion = '0.2.0-alpha.12';
 const nodeVersion = '22.23.3';
 const neededNodeMajor = 22;
 
-const installTimeoutMs = 110_000;
+const installTimeoutMs = 300_000;
 const listTimeoutMs = 20_000;
-const runTimeoutMs = 200_000;
+const runTimeoutMs = 240_000;
 const maxOutputChars = 20_000;
 
 /** A revision of the specification for which the suite has a requirement set. */

@@ -10,7 +10,7 @@ import { type HeaderProxy, startHeaderProxy } from './header-proxy.ts';
 
 const sets: readonly RequirementSet[] = ['2026-07-28', '2025-11-25'];
 const fixtures: readonly Fixture[] = ['definition', 'sdk'];
-const runTimeoutMs = 210_000;
+const runTimeoutMs = 250_000;
 const fewestScenarios = 30;
 
 // At the top level because every scenario becomes a test, and tests are named before anything runs.

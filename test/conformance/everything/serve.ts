@@ -31,9 +31,13 @@ if (flags.size > 0) {
 }
 
 async function serve(): Promise<void> {
+  // First of all, so that a signal during the start also leaves nothing behind.
+  const stopped = new Promise<void>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+  });
   const dataDir = mkdtempSync(join(tmpdir(), 'mooring-everything-'));
   try {
-    await serveFrom(dataDir);
+    await serveFrom(dataDir, stopped);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`${error.message}\n`);
@@ -43,7 +47,7 @@ async function serve(): Promise<void> {
   }
 }
 
-async function serveFrom(dataDir: string): Promise<void> {
+async function serveFrom(dataDir: string, stopped: Promise<void>): Promise<void> {
   const { config, secrets } = await loadConfig({
     // Its own SQLite file, whatever the machine has configured for real servers.
     environment: {
@@ -60,9 +64,6 @@ async function serveFrom(dataDir: string): Promise<void> {
   const host = await createHost({ server, config, secrets, logger });
   let proxy: HeaderProxy | undefined;
   try {
-    const stopped = new Promise<void>((resolve) => {
-      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
-    });
     const { url } = await host.listen();
     const key = host.firstRun?.secret ?? '';
     const { origin, pathname } = new URL(url);
