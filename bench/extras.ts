@@ -2,7 +2,7 @@
 import { bareName, listCases, toMooringServer } from './cases.ts';
 import { createLoad } from './load.ts';
 import type { CaseFigures, FailedCase } from './report.ts';
-import { prepareCase, takeSample, type PreparedCase } from './sampler.ts';
+import { prepareCase, takeSample, warmUp, type PreparedCase } from './sampler.ts';
 import { ServerPool } from './server-pool.ts';
 import type { ServerProcess, ServerSpec } from './server-process.ts';
 import { round, toMedian } from './statistics.ts';
@@ -91,7 +91,7 @@ async function measureIdleSessions(): Promise<Readonly<Record<string, number>>> 
   try {
     const crowded = await prepare(pool, 'crowded');
     const empty = await prepare(pool, 'empty');
-    for (const each of [crowded, empty]) await takeSample(each, idleSampleMs);
+    for (const each of [crowded, empty]) await warmUp(each);
     const before = await crowded.server.measure(true);
     await openSessions(crowded.server);
     const after = await crowded.server.measure(true);

@@ -9,7 +9,7 @@ import { measureExtras } from './extras.ts';
 import { installPeers } from './peers-installed.ts';
 import { describeMachine, renderReport, toCaseFigures, type Report } from './report.ts';
 import { runRounds } from './rounds.ts';
-import { connectionCount, prepareCase, takeSample, type PreparedCase } from './sampler.ts';
+import { connectionCount, prepareCase, warmUp, type PreparedCase } from './sampler.ts';
 import { ServerPool } from './server-pool.ts';
 
 const help = `npm run bench -- [options]
@@ -27,8 +27,6 @@ interface Options {
   readonly json: boolean;
   readonly extras: boolean;
 }
-
-const maxWarmUpMs = 2_000;
 
 await main();
 
@@ -86,8 +84,7 @@ async function prepareAll(
     say(`starting ${each.name}`);
     try {
       const ready = await prepareCase(each, pool);
-      // The first sample both proves the answers and lets the compiler do its work; it is not counted.
-      await takeSample(ready, maxWarmUpMs);
+      await warmUp(ready);
       prepared.push(ready);
     } catch (error) {
       fail(failures, each, error);
