@@ -1,6 +1,12 @@
 import type { Principal } from '../auth/principal.ts';
 import type { ClientQuestion, Exchange } from './dispatch-target.ts';
-import type { ElicitAnswer, Handles, HandlerContext, QuestionOptions, SessionState } from './handler-context.ts';
+import type {
+  ElicitAnswer,
+  Handles,
+  HandlerContext,
+  QuestionOptions,
+  SessionState,
+} from './handler-context.ts';
 import { isLogged } from './logging-levels.ts';
 import type {
   ClientCapabilities,
@@ -32,7 +38,11 @@ export class CallContext implements HandlerContext {
 
   constructor(
     exchange: Exchange,
-    parts: { progressToken?: JsonRpcId | undefined; arguments?: Readonly<Record<string, string>>; uri?: string } = {},
+    parts: {
+      progressToken?: JsonRpcId | undefined;
+      arguments?: Readonly<Record<string, string>>;
+      uri?: string;
+    } = {},
   ) {
     this.#exchange = exchange;
     this.#progressToken = parts.progressToken;
@@ -111,7 +121,11 @@ export class CallContext implements HandlerContext {
       return undefined;
     };
     const { $schema: _, ...requestedSchema } = form.json;
-    const answer = await this.#ask('elicitation/create', { mode: 'form', message, requestedSchema }, { ...options, objection });
+    const answer = await this.#ask(
+      'elicitation/create',
+      { mode: 'form', message, requestedSchema },
+      { ...options, objection },
+    );
     // `objection` has parsed it by this very schema.
     return toElicitAnswer(answer, content as Parsed<Schema>);
   }
@@ -125,7 +139,11 @@ export class CallContext implements HandlerContext {
     return toElicitAnswer(answer, (answer['content'] ?? {}) as Readonly<Record<string, unknown>>);
   }
 
-  async elicitUrl(message: string, url: string, options?: QuestionOptions): Promise<'accept' | 'decline' | 'cancel'> {
+  async elicitUrl(
+    message: string,
+    url: string,
+    options?: QuestionOptions,
+  ): Promise<'accept' | 'decline' | 'cancel'> {
     const elicitationId = options?.key ?? `${this.#exchange.requestId}-${this.#asked + 1}`;
     // The stateless era has no elicitation id: the round itself is the correlation.
     const params = { mode: 'url', message, url, ...(this.era === 'legacy' ? { elicitationId } : {}) };
@@ -178,7 +196,6 @@ export class CallContext implements HandlerContext {
   }
 }
 
-
 function compileForm(schema: AnySchema): CompiledSchema {
   let compiled = compiledForms.get(schema);
   if (compiled === undefined) {
@@ -188,7 +205,10 @@ function compileForm(schema: AnySchema): CompiledSchema {
   return compiled;
 }
 
-function toElicitAnswer<Content>(answer: Readonly<Record<string, unknown>>, content: Content): ElicitAnswer<Content> {
+function toElicitAnswer<Content>(
+  answer: Readonly<Record<string, unknown>>,
+  content: Content,
+): ElicitAnswer<Content> {
   const action = answer['action'];
   if (action === 'accept') return { action, content };
   if (action === 'decline' || action === 'cancel') return { action };

@@ -48,7 +48,12 @@ export class CallRounds {
   readonly #open = new Map<string, ClientQuestion>();
   #suspended: Promise<never> | undefined;
 
-  private constructor(options: RoundsOptions, boundTo: string, inputResponses: Record<string, unknown>, state: RoundState) {
+  private constructor(
+    options: RoundsOptions,
+    boundTo: string,
+    inputResponses: Record<string, unknown>,
+    state: RoundState,
+  ) {
     this.#options = options;
     this.#boundTo = boundTo;
     this.#inputResponses = inputResponses;
@@ -59,13 +64,25 @@ export class CallRounds {
    * @param params of the request, `inputResponses` and `requestState` included
    * @throws ProtocolError `-32602` for a state that was altered, expired, or made for another caller or request
    */
-  static parse(method: string, params: Readonly<Record<string, unknown>>, options: RoundsOptions): CallRounds {
+  static parse(
+    method: string,
+    params: Readonly<Record<string, unknown>>,
+    options: RoundsOptions,
+  ): CallRounds {
     const { requestState, inputResponses } = params;
     if (inputResponses !== undefined && !isRecord(inputResponses)) {
-      throw new ProtocolError(protocolErrorCodes.invalidParams, 'Invalid params: inputResponses must be an object');
+      throw new ProtocolError(
+        protocolErrorCodes.invalidParams,
+        'Invalid params: inputResponses must be an object',
+      );
     }
     const boundTo = `${options.principalKey} ${digestRequest(method, params)}`;
-    return new CallRounds(options, boundTo, inputResponses ?? {}, parseState(requestState, boundTo, options.box));
+    return new CallRounds(
+      options,
+      boundTo,
+      inputResponses ?? {},
+      parseState(requestState, boundTo, options.box),
+    );
   }
 
   /** Whether anything was asked that has no answer yet. */
@@ -74,10 +91,15 @@ export class CallRounds {
   }
 
   /** The answer to a question, or a rejection with `InputRequired` once all questions asked together are in. */
-  async ask(question: ClientQuestion, capabilities: ClientCapabilities): Promise<Readonly<Record<string, unknown>>> {
+  async ask(
+    question: ClientQuestion,
+    capabilities: ClientCapabilities,
+  ): Promise<Readonly<Record<string, unknown>>> {
     requireCapability(question, capabilities);
     const { key } = question;
-    const known = Object.hasOwn(this.#inputResponses, key) ? this.#inputResponses[key] : own(this.#state.answers, key);
+    const known = Object.hasOwn(this.#inputResponses, key)
+      ? this.#inputResponses[key]
+      : own(this.#state.answers, key);
     if (known !== undefined) {
       const checked = await checkAnswer(question, known);
       if (checked.isValid) {
@@ -87,7 +109,8 @@ export class CallRounds {
       // An answer that will not do is asked for again. MCP 2026-07-28, MRTR, Error Handling.
       delete this.#state.answers[key];
     }
-    if (this.#open.size >= maxQuestions) throw new RangeError(`a call may ask at most ${maxQuestions} questions`);
+    if (this.#open.size >= maxQuestions)
+      throw new RangeError(`a call may ask at most ${maxQuestions} questions`);
     this.#open.set(key, question);
     this.#suspended ??= new Promise((_resolve, reject) => {
       setImmediate(() => {
@@ -138,7 +161,12 @@ function parseState(sealed: unknown, boundTo: string, box: SealedBox): RoundStat
 
 /** What a request is about: its method, name or URI, and arguments, whatever the order of their keys. */
 export function digestRequest(method: string, params: Readonly<Record<string, unknown>>): string {
-  const salient = JSON.stringify([method, params['name'], params['uri'], sortKeys(params['arguments'] ?? {})]);
+  const salient = JSON.stringify([
+    method,
+    params['name'],
+    params['uri'],
+    sortKeys(params['arguments'] ?? {}),
+  ]);
   return createHash('sha256').update(salient).digest('base64url');
 }
 

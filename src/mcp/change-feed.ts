@@ -38,10 +38,17 @@ export function concernsTenant(change: ServerChange, tenantId: string): boolean 
 }
 
 /** The notification that tells a change. @param meta `_meta`, where the era wants one */
-export function toNotification(change: ServerChange, meta?: Readonly<Record<string, unknown>>): JsonRpcNotification {
+export function toNotification(
+  change: ServerChange,
+  meta?: Readonly<Record<string, unknown>>,
+): JsonRpcNotification {
   const extra = meta === undefined ? {} : { _meta: meta };
   if (change.kind === 'resource_updated') {
-    return { jsonrpc: '2.0', method: 'notifications/resources/updated', params: { ...extra, uri: change.uri } };
+    return {
+      jsonrpc: '2.0',
+      method: 'notifications/resources/updated',
+      params: { ...extra, uri: change.uri },
+    };
   }
   const method = `notifications/${change.list}/list_changed`;
   return meta === undefined ? { jsonrpc: '2.0', method } : { jsonrpc: '2.0', method, params: extra };

@@ -60,11 +60,13 @@ export async function createClientAnswers(options: {
   return {
     ask: async (question, route) => {
       requireCapability(question, route.capabilities);
-      if (waiting.size >= maxWaitingQuestions) throw new ToolError('Too many questions wait for their answers; try again later');
+      if (waiting.size >= maxWaitingQuestions)
+        throw new ToolError('Too many questions wait for their answers; try again later');
       lastId += 1;
       const id = `${instanceId}.${lastId}`;
       const response = await waitFor(id, question, route);
-      if (response.error !== undefined) throw new ToolError(`The client could not answer: ${response.error.message}`);
+      if (response.error !== undefined)
+        throw new ToolError(`The client could not answer: ${response.error.message}`);
       const checked = await checkAnswer(question, response.result);
       if (!checked.isValid) throw new ToolError(checked.problem);
       return checked.answer;
@@ -72,7 +74,8 @@ export async function createClientAnswers(options: {
     accept: async (sessionId, response) => {
       const owner = ownerOf(response);
       if (owner === instanceId) take(sessionId, response);
-      else if (owner !== undefined) await bus.publish(`instance.${owner}`, JSON.stringify({ sessionId, response }));
+      else if (owner !== undefined)
+        await bus.publish(`instance.${owner}`, JSON.stringify({ sessionId, response }));
     },
     close: async () => {
       await unsubscribe();
@@ -89,7 +92,9 @@ export async function createClientAnswers(options: {
       };
       const onAbort = (): void => {
         finish();
-        reject(new ProtocolError(protocolErrorCodes.internalError, 'The call ended before the client answered'));
+        reject(
+          new ProtocolError(protocolErrorCodes.internalError, 'The call ended before the client answered'),
+        );
       };
       const timer = setTimeout(() => {
         finish();

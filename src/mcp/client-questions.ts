@@ -2,7 +2,11 @@
  * What both eras need to know of a question to the client: the capability it takes, and whether an answer has the
  * specification's shape.
  */
-import { CreateMessageResultWithToolsSchema, ElicitResultSchema, ListRootsResultSchema } from '@modelcontextprotocol/core';
+import {
+  CreateMessageResultWithToolsSchema,
+  ElicitResultSchema,
+  ListRootsResultSchema,
+} from '@modelcontextprotocol/core';
 import { ProtocolError, protocolErrorCodes } from '../errors.ts';
 import type { ClientQuestion } from './dispatch-target.ts';
 import { isRecord } from './json-rpc.ts';
@@ -44,18 +48,25 @@ export async function checkAnswer(question: ClientQuestion, answer: unknown): Pr
   return objection === undefined ? { isValid: true, answer } : { isValid: false, problem: objection };
 }
 
-function missingCapability(question: ClientQuestion, declared: ClientCapabilities): Record<string, unknown> | undefined {
+function missingCapability(
+  question: ClientQuestion,
+  declared: ClientCapabilities,
+): Record<string, unknown> | undefined {
   switch (question.method) {
     case 'elicitation/create': {
       const { elicitation } = declared;
-      if (question.params['mode'] === 'url') return elicitation?.url ? undefined : { elicitation: { url: {} } };
+      if (question.params['mode'] === 'url')
+        return elicitation?.url ? undefined : { elicitation: { url: {} } };
       // An empty object means form mode. MCP 2025-11-25, Elicitation, Capabilities.
-      const hasForm = elicitation !== undefined && (elicitation.form !== undefined || elicitation.url === undefined);
+      const hasForm =
+        elicitation !== undefined && (elicitation.form !== undefined || elicitation.url === undefined);
       return hasForm ? undefined : { elicitation: { form: {} } };
     }
     case 'sampling/createMessage':
       if (declared.sampling === undefined) return { sampling: {} };
-      return question.params['tools'] !== undefined && declared.sampling.tools === undefined ? { sampling: { tools: {} } } : undefined;
+      return question.params['tools'] !== undefined && declared.sampling.tools === undefined
+        ? { sampling: { tools: {} } }
+        : undefined;
     case 'roots/list':
       return declared.roots === undefined ? { roots: {} } : undefined;
   }

@@ -40,12 +40,23 @@ export function compilePrompts(prompts: readonly AnyPrompt[], resultText: Result
     get: async (params, exchange) => {
       const { name } = params;
       const prompt = typeof name === 'string' ? table.get(name) : undefined;
-      if (prompt === undefined) throw new ProtocolError(protocolErrorCodes.invalidParams, `Unknown prompt: ${String(name).slice(0, 128)}`);
+      if (prompt === undefined)
+        throw new ProtocolError(
+          protocolErrorCodes.invalidParams,
+          `Unknown prompt: ${String(name).slice(0, 128)}`,
+        );
       const input = params['arguments'] ?? {};
-      if (!isRecord(input)) throw new ProtocolError(protocolErrorCodes.invalidParams, 'Invalid params: arguments must be an object');
+      if (!isRecord(input))
+        throw new ProtocolError(
+          protocolErrorCodes.invalidParams,
+          'Invalid params: arguments must be an object',
+        );
       const parsed = await prompt.input.parse(input);
       if (!parsed.isValid) {
-        throw new ProtocolError(protocolErrorCodes.invalidParams, `Invalid arguments for ${prompt.definition.name}: ${parsed.problem}`);
+        throw new ProtocolError(
+          protocolErrorCodes.invalidParams,
+          `Invalid arguments for ${prompt.definition.name}: ${parsed.problem}`,
+        );
       }
       const context = new CallContext(exchange, { progressToken: progressTokenOf(params) });
       const { handler, name: label, description } = prompt.definition;
@@ -55,7 +66,10 @@ export function compilePrompts(prompts: readonly AnyPrompt[], resultText: Result
   };
 }
 
-function toResult(returned: PromptReturn, description: string | undefined): Readonly<Record<string, unknown>> {
+function toResult(
+  returned: PromptReturn,
+  description: string | undefined,
+): Readonly<Record<string, unknown>> {
   if (typeof returned === 'string') {
     return { description, messages: [{ role: 'user', content: { type: 'text', text: returned } }] };
   }

@@ -41,16 +41,21 @@ export interface ResourceParts {
 }
 
 /** @throws TypeError for a duplicate URI or template, or a template that cannot be matched */
-export function compileResources({ resources, templates, pageSize }: ResourceParts, resultText: ResultText): CompiledResources {
+export function compileResources(
+  { resources, templates, pageSize }: ResourceParts,
+  resultText: ResultText,
+): CompiledResources {
   const fixed = new Map<string, ResourceDefinition>();
   for (const resource of resources) {
     if (fixed.has(resource.uri)) throw new TypeError(`resource "${resource.uri}" is defined twice`);
-    if (!URL.canParse(resource.uri)) throw new TypeError(`resource "${resource.uri}": the URI must be absolute`);
+    if (!URL.canParse(resource.uri))
+      throw new TypeError(`resource "${resource.uri}": the URI must be absolute`);
     fixed.set(resource.uri, resource);
   }
   const families = new Map<string, CompiledTemplate>();
   for (const definition of templates) {
-    if (families.has(definition.uriTemplate)) throw new TypeError(`resource template "${definition.uriTemplate}" is defined twice`);
+    if (families.has(definition.uriTemplate))
+      throw new TypeError(`resource template "${definition.uriTemplate}" is defined twice`);
     families.set(definition.uriTemplate, { definition, uri: compileUriTemplate(definition.uriTemplate) });
   }
   return {
@@ -58,7 +63,8 @@ export function compileResources({ resources, templates, pageSize }: ResourcePar
     isEmpty: fixed.size === 0 && families.size === 0,
     list: createLister([...fixed.values()], [...families.values()], pageSize, resultText),
     read: createReader(fixed, [...families.values()], resultText),
-    completersOf: (uri) => families.get(uri)?.definition.complete ?? (families.has(uri) || fixed.has(uri) ? {} : undefined),
+    completersOf: (uri) =>
+      families.get(uri)?.definition.complete ?? (families.has(uri) || fixed.has(uri) ? {} : undefined),
   };
 }
 
@@ -68,7 +74,10 @@ function createLister(
   pageSize: number,
   resultText: ResultText,
 ): CompiledResources['list'] {
-  const fixedPages = toPages(fixed.map(({ uri, size, ...rest }) => ({ uri, size, ...toListed(rest) })), pageSize);
+  const fixedPages = toPages(
+    fixed.map(({ uri, size, ...rest }) => ({ uri, size, ...toListed(rest) })),
+    pageSize,
+  );
   const listers = families.flatMap(({ definition }) => (definition.list === undefined ? [] : [definition]));
   const parts = fixedPages.length + listers.length;
   return async (params, exchange) => {
@@ -81,14 +90,22 @@ function createLister(
       noCache,
     );
 
-    async function listPart(at: number, cursor: string | undefined): Promise<{ resources: readonly unknown[]; innerNext?: string }> {
+    async function listPart(
+      at: number,
+      cursor: string | undefined,
+    ): Promise<{ resources: readonly unknown[]; innerNext?: string }> {
       const page = fixedPages[at];
       if (page !== undefined) return { resources: page };
       const definition = listers[at - fixedPages.length];
       if (definition?.list === undefined) return { resources: [] };
       const { list } = definition;
-      const listed = await failuresOf(`list of ${definition.name}`, () => list(new CallContext(exchange), cursor));
-      return { resources: listed.resources, ...(listed.nextCursor === undefined ? {} : { innerNext: listed.nextCursor }) };
+      const listed = await failuresOf(`list of ${definition.name}`, () =>
+        list(new CallContext(exchange), cursor),
+      );
+      return {
+        resources: listed.resources,
+        ...(listed.nextCursor === undefined ? {} : { innerNext: listed.nextCursor }),
+      };
     }
   };
 }
@@ -100,7 +117,8 @@ function createReader(
 ): CompiledResources['read'] {
   return async (params, exchange) => {
     const { uri } = params;
-    if (typeof uri !== 'string') throw new ProtocolError(protocolErrorCodes.invalidParams, 'Invalid params: uri must be a string');
+    if (typeof uri !== 'string')
+      throw new ProtocolError(protocolErrorCodes.invalidParams, 'Invalid params: uri must be a string');
     const context = new CallContext(exchange, { uri, progressToken: progressTokenOf(params) });
     const resource = fixed.get(uri);
     if (resource !== undefined) {
@@ -110,7 +128,9 @@ function createReader(
     for (const { definition, uri: template } of families) {
       const variables = template.match(uri);
       if (variables === undefined) continue;
-      const returned = await failuresOf(`resource ${definition.name}`, () => definition.read(variables, context));
+      const returned = await failuresOf(`resource ${definition.name}`, () =>
+        definition.read(variables, context),
+      );
       if (returned !== undefined) return renderContents(returned, uri, definition, exchange);
     }
     throw toNotFound(uri, exchange);
@@ -125,18 +145,28 @@ function createReader(
     if (returned === undefined) throw toNotFound(uri, exchange);
     const pieces: readonly ResourceContent[] =
       typeof returned === 'string' ? [{ text: returned }] : isPieces(returned) ? returned : [returned];
-    return resultText.complete(exchange.era, { contents: pieces.map((piece) => toContents(piece, uri, mimeType)) }, cache ?? noCache);
+    return resultText.complete(
+      exchange.era,
+      { contents: pieces.map((piece) => toContents(piece, uri, mimeType)) },
+      cache ?? noCache,
+    );
   }
 }
 
-function toContents(piece: ResourceContent, uri: string, mimeType: string | undefined): Readonly<Record<string, unknown>> {
+function toContents(
+  piece: ResourceContent,
+  uri: string,
+  mimeType: string | undefined,
+): Readonly<Record<string, unknown>> {
   const common = { uri: piece.uri ?? uri, mimeType: piece.mimeType ?? mimeType, _meta: piece._meta };
   if ('text' in piece) return { ...common, text: piece.text };
   const { blob } = piece;
   return { ...common, blob: typeof blob === 'string' ? blob : Buffer.from(blob).toString('base64') };
 }
 
-function isPieces(returned: ResourceContent | readonly ResourceContent[]): returned is readonly ResourceContent[] {
+function isPieces(
+  returned: ResourceContent | readonly ResourceContent[],
+): returned is readonly ResourceContent[] {
   return Array.isArray(returned);
 }
 
@@ -146,7 +176,11 @@ function toNotFound(uri: string, { era }: Exchange): ProtocolError {
   return new ProtocolError(code, 'Resource not found', { uri });
 }
 
-function toListed(definition: Omit<ResourceTemplateDefinition, 'uriTemplate' | 'read'> | Omit<ResourceDefinition, 'uri' | 'read'>): object {
+function toListed(
+  definition:
+    | Omit<ResourceTemplateDefinition, 'uriTemplate' | 'read'>
+    | Omit<ResourceDefinition, 'uri' | 'read'>,
+): object {
   const { name, title, description, icons, mimeType, annotations, _meta } = definition;
   return { name, title, description, icons, mimeType, annotations, _meta };
 }

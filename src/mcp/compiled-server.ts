@@ -27,22 +27,31 @@ export function compileServer({ input: definition }: ServerDefinition): Dispatch
   const serverInfo = toServerInfo(definition);
   const resultText = createResultText(serverInfo);
   const pageSize = definition.pageSize ?? defaultPageSize;
-  if (!Number.isInteger(pageSize) || pageSize < 1) throw new TypeError(`pageSize must be a positive integer, got ${pageSize}`);
+  if (!Number.isInteger(pageSize) || pageSize < 1)
+    throw new TypeError(`pageSize must be a positive integer, got ${pageSize}`);
   const cache = definition.cache ?? noCache;
   const tools = compileTools(definition.tools ?? [], resultText);
   const prompts = compilePrompts(definition.prompts ?? [], resultText);
   const templates = definition.resourceTemplates ?? [];
-  const resources = compileResources({ resources: definition.resources ?? [], templates, pageSize }, resultText);
-  const list = (field: string, items: readonly unknown[]): Answer => createFixedList(field, toPages(items, pageSize), cache, resultText);
+  const resources = compileResources(
+    { resources: definition.resources ?? [], templates, pageSize },
+    resultText,
+  );
+  const list = (field: string, items: readonly unknown[]): Answer =>
+    createFixedList(field, toPages(items, pageSize), cache, resultText);
 
   const methods = new Map<string, Answer>();
-  if (tools.listed.length > 0) methods.set('tools/call', tools.call).set('tools/list', list('tools', tools.listed));
-  if (prompts.listed.length > 0) methods.set('prompts/get', prompts.get).set('prompts/list', list('prompts', prompts.listed));
+  if (tools.listed.length > 0)
+    methods.set('tools/call', tools.call).set('tools/list', list('tools', tools.listed));
+  if (prompts.listed.length > 0)
+    methods.set('prompts/get', prompts.get).set('prompts/list', list('prompts', prompts.listed));
   if (!resources.isEmpty) {
     methods.set('resources/read', resources.read).set('resources/list', resources.list);
     methods.set('resources/templates/list', list('resourceTemplates', resources.listedTemplates));
   }
-  const hasCompleters = [...(definition.prompts ?? []), ...templates].some(({ complete }) => complete !== undefined);
+  const hasCompleters = [...(definition.prompts ?? []), ...templates].some(
+    ({ complete }) => complete !== undefined,
+  );
   if (hasCompleters) methods.set('completion/complete', createCompletion(prompts, resources, resultText));
 
   return {
@@ -52,7 +61,12 @@ export function compileServer({ input: definition }: ServerDefinition): Dispatch
     dispatch: (request: FeatureRequest, exchange: Exchange) => {
       const answer = methods.get(request.method);
       if (answer === undefined) {
-        return Promise.reject(new ProtocolError(protocolErrorCodes.methodNotFound, `Method not found: ${request.method.slice(0, 128)}`));
+        return Promise.reject(
+          new ProtocolError(
+            protocolErrorCodes.methodNotFound,
+            `Method not found: ${request.method.slice(0, 128)}`,
+          ),
+        );
       }
       return answer(request.params, exchange);
     },
@@ -62,12 +76,21 @@ export function compileServer({ input: definition }: ServerDefinition): Dispatch
   };
 }
 
-function createFixedList(field: string, pages: readonly (readonly unknown[])[], cache: CacheHint, resultText: ResultText): Answer {
+function createFixedList(
+  field: string,
+  pages: readonly (readonly unknown[])[],
+  cache: CacheHint,
+  resultText: ResultText,
+): Answer {
   const count = Math.max(pages.length, 1);
   const texts = Array.from({ length: count }, (_, part) => {
-    const nextCursor = part + 1 < count ? { nextCursor: renderCursor({ part: part + 1, inner: undefined }) } : {};
+    const nextCursor =
+      part + 1 < count ? { nextCursor: renderCursor({ part: part + 1, inner: undefined }) } : {};
     const result = { [field]: pages[part] ?? [], ...nextCursor };
-    return { modern: resultText.complete('modern', result, cache), legacy: resultText.complete('legacy', result) };
+    return {
+      modern: resultText.complete('modern', result, cache),
+      legacy: resultText.complete('legacy', result),
+    };
   });
   return async (params, { era }) => {
     const { part } = parseCursor(params['cursor'], count);
@@ -76,14 +99,27 @@ function createFixedList(field: string, pages: readonly (readonly unknown[])[], 
   };
 }
 
-function createCompletion(prompts: CompiledPrompts, resources: CompiledResources, resultText: ResultText): Answer {
+function createCompletion(
+  prompts: CompiledPrompts,
+  resources: CompiledResources,
+  resultText: ResultText,
+): Answer {
   return async (params, exchange) => {
     const { ref, argument, context: given } = params;
-    if (!isRecord(ref) || !isRecord(argument) || typeof argument['name'] !== 'string' || typeof argument['value'] !== 'string') {
-      throw new ProtocolError(protocolErrorCodes.invalidParams, 'Invalid params: ref and argument { name, value } are required');
+    if (
+      !isRecord(ref) ||
+      !isRecord(argument) ||
+      typeof argument['name'] !== 'string' ||
+      typeof argument['value'] !== 'string'
+    ) {
+      throw new ProtocolError(
+        protocolErrorCodes.invalidParams,
+        'Invalid params: ref and argument { name, value } are required',
+      );
     }
     const completer = findCompleter(ref, argument['name'], prompts, resources);
-    if (completer === undefined) return resultText.complete(exchange.era, { completion: { values: [], hasMore: false } });
+    if (completer === undefined)
+      return resultText.complete(exchange.era, { completion: { values: [], hasMore: false } });
     const chosen = isRecord(given) && isRecord(given['arguments']) ? given['arguments'] : {};
     const context = new CallContext(exchange, { arguments: onlyStrings(chosen) });
     const typed = argument['value'];
@@ -93,8 +129,14 @@ function createCompletion(prompts: CompiledPrompts, resources: CompiledResources
 }
 
 function toCompletion(returned: Awaited<ReturnType<Completer>>): object {
-  const { values, total, hasMore } = isPlainList(returned) ? { values: returned, total: returned.length, hasMore: undefined } : returned;
-  return { values: values.slice(0, maxCompletionValues), total, hasMore: hasMore ?? values.length > maxCompletionValues };
+  const { values, total, hasMore } = isPlainList(returned)
+    ? { values: returned, total: returned.length, hasMore: undefined }
+    : returned;
+  return {
+    values: values.slice(0, maxCompletionValues),
+    total,
+    hasMore: hasMore ?? values.length > maxCompletionValues,
+  };
 }
 
 function isPlainList(returned: Awaited<ReturnType<Completer>>): returned is readonly string[] {
@@ -115,16 +157,28 @@ function findCompleter(
         ? resources.completersOf(uri)
         : undefined;
   if (completers === undefined) {
-    throw new ProtocolError(protocolErrorCodes.invalidParams, 'Invalid params: ref names no prompt or resource template of this server');
+    throw new ProtocolError(
+      protocolErrorCodes.invalidParams,
+      'Invalid params: ref names no prompt or resource template of this server',
+    );
   }
   return Object.hasOwn(completers, argument) ? completers[argument] : undefined;
 }
 
 function onlyStrings(record: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
-  return Object.fromEntries(Object.entries(record).filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
+  return Object.fromEntries(
+    Object.entries(record).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  );
 }
 
-function toServerInfo({ name, version, title, description, websiteUrl, icons }: ServerDefinitionInput): Implementation {
+function toServerInfo({
+  name,
+  version,
+  title,
+  description,
+  websiteUrl,
+  icons,
+}: ServerDefinitionInput): Implementation {
   return {
     name,
     version,

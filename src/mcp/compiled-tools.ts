@@ -8,7 +8,13 @@ import { checkParameterHeaders, findParameterHeaders, type ParameterHeader } fro
 import type { ContentBlock } from './protocol-types.ts';
 import { progressTokenOf } from './request-meta.ts';
 import type { ResultText } from './result-text.ts';
-import { compileSchema, emptyObjectSchema, requireObjectSchema, type CompiledSchema, type ParseOutcome } from './schema.ts';
+import {
+  compileSchema,
+  emptyObjectSchema,
+  requireObjectSchema,
+  type CompiledSchema,
+  type ParseOutcome,
+} from './schema.ts';
 import type { AnyTool } from './server-definition.ts';
 import { ToolError, ToolResult } from './tool-result.ts';
 
@@ -35,7 +41,8 @@ const toolName = /^[A-Za-z0-9_.-]{1,128}$/;
 export function compileTools(tools: readonly AnyTool[], resultText: ResultText): CompiledTools {
   const table = new Map<string, CompiledTool>();
   for (const tool of tools) {
-    if (!toolName.test(tool.name)) throw new TypeError(`tool "${tool.name}": a name is 1 to 128 of A-Z a-z 0-9 _ - .`);
+    if (!toolName.test(tool.name))
+      throw new TypeError(`tool "${tool.name}": a name is 1 to 128 of A-Z a-z 0-9 _ - .`);
     if (table.has(tool.name)) throw new TypeError(`tool "${tool.name}" is defined twice`);
     table.set(tool.name, compileTool(tool));
   }
@@ -44,16 +51,35 @@ export function compileTools(tools: readonly AnyTool[], resultText: ResultText):
     call: async (params, exchange) => {
       const { name } = params;
       const tool = typeof name === 'string' ? table.get(name) : undefined;
-      if (tool === undefined) throw new ProtocolError(protocolErrorCodes.invalidParams, `Unknown tool: ${String(name).slice(0, 128)}`);
+      if (tool === undefined)
+        throw new ProtocolError(
+          protocolErrorCodes.invalidParams,
+          `Unknown tool: ${String(name).slice(0, 128)}`,
+        );
       const input = params['arguments'] ?? {};
-      if (!isRecord(input)) throw new ProtocolError(protocolErrorCodes.invalidParams, 'Invalid params: arguments must be an object');
+      if (!isRecord(input))
+        throw new ProtocolError(
+          protocolErrorCodes.invalidParams,
+          'Invalid params: arguments must be an object',
+        );
       if (tool.parameterHeaders.length > 0 && exchange.parameterHeaders !== undefined) {
         checkParameterHeaders(tool.parameterHeaders, exchange.parameterHeaders, input);
       }
       let parsed: ParseOutcome | Promise<ParseOutcome> = tool.input.parse(input);
       if (parsed instanceof Promise) parsed = await parsed;
-      if (!parsed.isValid) return toErrorText(resultText, exchange, `Invalid arguments for ${tool.definition.name}: ${parsed.problem}`);
-      return runTool(tool, parsed.value, new CallContext(exchange, { progressToken: progressTokenOf(params) }), exchange, resultText);
+      if (!parsed.isValid)
+        return toErrorText(
+          resultText,
+          exchange,
+          `Invalid arguments for ${tool.definition.name}: ${parsed.problem}`,
+        );
+      return runTool(
+        tool,
+        parsed.value,
+        new CallContext(exchange, { progressToken: progressTokenOf(params) }),
+        exchange,
+        resultText,
+      );
     },
   };
 }
@@ -77,7 +103,11 @@ async function runTool(
     // anything else it learns only under which id the operator finds it.
     if (error instanceof ToolError) return toErrorText(resultText, exchange, error.message);
     exchange.report(new HandlerFailure(`tool ${tool.definition.name}`, error));
-    return toErrorText(resultText, exchange, `${tool.definition.name} failed (request ${exchange.requestId})`);
+    return toErrorText(
+      resultText,
+      exchange,
+      `${tool.definition.name} failed (request ${exchange.requestId})`,
+    );
   }
 }
 
@@ -101,7 +131,10 @@ async function toResult(tool: CompiledTool, returned: unknown): Promise<Readonly
     throw new TypeError(`the result does not fit the output schema: ${outcome.problem}`);
   }
   // MCP 2025-11-25, Tools, Structured Content: repeated as text for clients that read only content.
-  return { content: [{ type: 'text', text: JSON.stringify(outcome.value) }], structuredContent: outcome.value };
+  return {
+    content: [{ type: 'text', text: JSON.stringify(outcome.value) }],
+    structuredContent: outcome.value,
+  };
 }
 
 function toErrorText(resultText: ResultText, exchange: Exchange, message: string): string {
@@ -110,15 +143,32 @@ function toErrorText(resultText: ResultText, exchange: Exchange, message: string
 
 function compileTool(tool: AnyTool): CompiledTool {
   const label = `tool "${tool.name}"`;
-  const input = requireObjectSchema(compileSchema(tool.input ?? emptyObjectSchema, `${label}: input`), `${label}: input`);
+  const input = requireObjectSchema(
+    compileSchema(tool.input ?? emptyObjectSchema, `${label}: input`),
+    `${label}: input`,
+  );
   const output =
     tool.output === undefined
       ? undefined
       : requireObjectSchema(compileSchema(tool.output, `${label}: output`, 'output'), `${label}: output`);
-  return { definition: tool, input, output, parameterHeaders: findParameterHeaders(input.json, `${label}: input`) };
+  return {
+    definition: tool,
+    input,
+    output,
+    parameterHeaders: findParameterHeaders(input.json, `${label}: input`),
+  };
 }
 
 function toListed({ definition, input, output }: CompiledTool): Readonly<Record<string, unknown>> {
   const { name, title, description, icons, annotations, _meta } = definition;
-  return { name, title, description, icons, inputSchema: input.json, outputSchema: output?.json, annotations, _meta };
+  return {
+    name,
+    title,
+    description,
+    icons,
+    inputSchema: input.json,
+    outputSchema: output?.json,
+    annotations,
+    _meta,
+  };
 }

@@ -19,12 +19,18 @@ export interface ClientQuestion {
   /** How long a legacy call waits for the answer. Default: the host's setting. */
   readonly timeoutMs?: number;
   /** What is wrong with an answer, for the log and the model; `undefined` when it will do. Default: any answer will. */
-  readonly objection?: (answer: Readonly<Record<string, unknown>>) => string | undefined | Promise<string | undefined>;
+  readonly objection?: (
+    answer: Readonly<Record<string, unknown>>,
+  ) => string | undefined | Promise<string | undefined>;
 }
 
 /** Something that concerns more clients than the one that caused it. */
 export type ServerChange =
-  | { readonly kind: 'list_changed'; readonly list: 'tools' | 'prompts' | 'resources'; readonly tenantId: string | undefined }
+  | {
+      readonly kind: 'list_changed';
+      readonly list: 'tools' | 'prompts' | 'resources';
+      readonly tenantId: string | undefined;
+    }
   | { readonly kind: 'resource_updated'; readonly uri: string; readonly tenantId: string | undefined };
 
 /**

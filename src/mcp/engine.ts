@@ -65,7 +65,10 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   });
   const answers = await createClientAnswers({ bus, instanceId, timeoutMs: limits.questionTimeoutMs });
   const changes = await createChangeFeed(bus);
-  const streams = createOpenStreams({ maxPerPrincipal: limits.maxStreamsPerPrincipal, keepAliveMs: limits.keepAliveMs });
+  const streams = createOpenStreams({
+    maxPerPrincipal: limits.maxStreamsPerPrincipal,
+    keepAliveMs: limits.keepAliveMs,
+  });
   return {
     ...options,
     now,

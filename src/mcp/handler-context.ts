@@ -87,7 +87,11 @@ export interface HandlerContext {
     options?: QuestionOptions,
   ): Promise<ElicitAnswer<Readonly<Record<string, unknown>>>>;
   /** Sends the user to a URL, for what must not pass through the client. */
-  elicitUrl(message: string, url: string, options?: QuestionOptions): Promise<'accept' | 'decline' | 'cancel'>;
+  elicitUrl(
+    message: string,
+    url: string,
+    options?: QuestionOptions,
+  ): Promise<'accept' | 'decline' | 'cancel'>;
   /** Asks the client's model. @throws ProtocolError `-32021` when the client did not declare `sampling` */
   sample(params: CreateMessageParams, options?: QuestionOptions): Promise<CreateMessageResult>;
   /** Asks for the client's roots. @throws ProtocolError `-32021` when the client did not declare `roots` */

@@ -1,6 +1,6 @@
-import { ProtocolError, protocolErrorCodes } from "../errors.ts";
-import { InputRequired } from "./input-required.ts";
-import { ToolError } from "./tool-result.ts";
+import { ProtocolError, protocolErrorCodes } from '../errors.ts';
+import { InputRequired } from './input-required.ts';
+import { ToolError } from './tool-result.ts';
 
 /** An author's handler threw something that is not for the caller: told without its text, logged with its cause. */
 export class HandlerFailure extends Error {

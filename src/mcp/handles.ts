@@ -17,7 +17,8 @@ export function createHandles(box: SealedBox, principalKey: string): Handles {
     },
     open: <Value>(handle: string): Value => {
       const text = box.open(handle, { purpose, boundTo: principalKey });
-      if (text === undefined) throw new ToolError('This handle is not valid any more; start over to get a new one');
+      if (text === undefined)
+        throw new ToolError('This handle is not valid any more; start over to get a new one');
       // Only `seal` above makes texts of this purpose; what type went in is the author's to know.
       return JSON.parse(text) as Value;
     },

@@ -2,7 +2,13 @@
  * JSON-RPC 2.0 in and out: what a body holds, told apart once, and the text of replies.
  */
 import { ProtocolError, protocolErrorCodes } from '../errors.ts';
-import type { JsonRpcId, JsonRpcMessage, JsonRpcNotification, JsonRpcRequest, JsonRpcResponse } from './protocol-types.ts';
+import type {
+  JsonRpcId,
+  JsonRpcMessage,
+  JsonRpcNotification,
+  JsonRpcRequest,
+  JsonRpcResponse,
+} from './protocol-types.ts';
 
 /** Most messages in one batch. */
 export const maxBatchMessages = 100;
@@ -17,6 +23,9 @@ export type Incoming =
   | { readonly kind: 'response'; readonly message: JsonRpcResponse }
   /** Not JSON-RPC. `id` is the request's where it could be read. */
   | { readonly kind: 'invalid'; readonly id: JsonRpcId | undefined; readonly problem: string };
+
+/** A message that is JSON-RPC. */
+export type ValidIncoming = Exclude<Incoming, { readonly kind: 'invalid' }>;
 
 /** A whole body: one message, or a batch. */
 export type IncomingBody = Incoming | { readonly kind: 'batch'; readonly messages: readonly Incoming[] };
@@ -35,12 +44,19 @@ export function parseBody(text: string): IncomingBody {
   }
   // A shallow text cannot hold a deep value; the walk is for the few that could.
   if (countOpenings(text) > maxMessageDepth && isTooDeep(value, maxMessageDepth)) {
-    throw new ProtocolError(protocolErrorCodes.invalidRequest, `Invalid request: nested deeper than ${maxMessageDepth} levels`);
+    throw new ProtocolError(
+      protocolErrorCodes.invalidRequest,
+      `Invalid request: nested deeper than ${maxMessageDepth} levels`,
+    );
   }
   if (!Array.isArray(value)) return classify(value);
-  if (value.length === 0) throw new ProtocolError(protocolErrorCodes.invalidRequest, 'Invalid request: the batch is empty');
+  if (value.length === 0)
+    throw new ProtocolError(protocolErrorCodes.invalidRequest, 'Invalid request: the batch is empty');
   if (value.length > maxBatchMessages) {
-    throw new ProtocolError(protocolErrorCodes.invalidRequest, `Invalid request: a batch holds at most ${maxBatchMessages} messages`);
+    throw new ProtocolError(
+      protocolErrorCodes.invalidRequest,
+      `Invalid request: a batch holds at most ${maxBatchMessages} messages`,
+    );
   }
   return { kind: 'batch', messages: value.map(classify) };
 }
@@ -50,10 +66,13 @@ export function classify(value: unknown): Incoming {
   if (!isRecord(value)) return { kind: 'invalid', id: undefined, problem: 'a message is a JSON object' };
   const { id, method } = value;
   const hasId = id !== undefined;
-  if (hasId && !isId(id)) return { kind: 'invalid', id: undefined, problem: 'id must be a string or an integer' };
-  if (value['jsonrpc'] !== '2.0') return { kind: 'invalid', id: hasId ? id : undefined, problem: 'jsonrpc must be "2.0"' };
+  if (hasId && !isId(id))
+    return { kind: 'invalid', id: undefined, problem: 'id must be a string or an integer' };
+  if (value['jsonrpc'] !== '2.0')
+    return { kind: 'invalid', id: hasId ? id : undefined, problem: 'jsonrpc must be "2.0"' };
   if (method !== undefined) {
-    if (typeof method !== 'string') return { kind: 'invalid', id: hasId ? id : undefined, problem: 'method must be a string' };
+    if (typeof method !== 'string')
+      return { kind: 'invalid', id: hasId ? id : undefined, problem: 'method must be a string' };
     const { params } = value;
     if (params !== undefined && !isRecord(params)) {
       return { kind: 'invalid', id: hasId ? id : undefined, problem: 'params must be an object' };
@@ -66,7 +85,11 @@ export function classify(value: unknown): Incoming {
   if (hasId && (isRecord(value['result']) || isErrorObject(value['error']))) {
     return { kind: 'response', message: value as unknown as JsonRpcResponse };
   }
-  return { kind: 'invalid', id: hasId ? id : undefined, problem: 'a message has a method, a result or an error' };
+  return {
+    kind: 'invalid',
+    id: hasId ? id : undefined,
+    problem: 'a message has a method, a result or an error',
+  };
 }
 
 /** Whether a value is a plain JSON object. */
@@ -85,9 +108,14 @@ export function renderResult(id: JsonRpcId, result: string): string {
 }
 
 /** An error reply; without an id when the request's could not be read. */
-export function renderError(id: JsonRpcId | undefined, error: { code: number; message: string; data?: unknown }): string {
+export function renderError(
+  id: JsonRpcId | undefined,
+  error: { code: number; message: string; data?: unknown },
+): string {
   const body = JSON.stringify({ code: error.code, message: error.message, data: error.data });
-  return id === undefined ? `{"jsonrpc":"2.0","error":${body}}` : `{"jsonrpc":"2.0","id":${renderId(id)},"error":${body}}`;
+  return id === undefined
+    ? `{"jsonrpc":"2.0","error":${body}}`
+    : `{"jsonrpc":"2.0","id":${renderId(id)},"error":${body}}`;
 }
 
 /** A message of ours, as text. */
@@ -117,7 +145,9 @@ function isTooDeep(root: unknown, limit: number): boolean {
   let level: unknown[] = [root];
   for (let depth = 0; level.length > 0; depth += 1) {
     if (depth > limit) return true;
-    level = level.flatMap((value) => (typeof value === 'object' && value !== null ? Object.values(value) : []));
+    level = level.flatMap((value) =>
+      typeof value === 'object' && value !== null ? Object.values(value) : [],
+    );
   }
   return false;
 }

@@ -3,7 +3,13 @@ import type { ClientAnswers } from './client-answers.ts';
 import type { ClientQuestion } from './dispatch-target.ts';
 import type { SessionState } from './handler-context.ts';
 import { renderMessage } from './json-rpc.ts';
-import type { ClientCapabilities, Implementation, JsonRpcId, JsonRpcNotification, LoggingLevel } from './protocol-types.ts';
+import type {
+  ClientCapabilities,
+  Implementation,
+  JsonRpcId,
+  JsonRpcNotification,
+  LoggingLevel,
+} from './protocol-types.ts';
 import { type Caller, type ExchangeServices, ServerExchange } from './server-exchange.ts';
 
 /** What one legacy request brings. */

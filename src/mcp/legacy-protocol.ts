@@ -62,7 +62,9 @@ const modernMethods: ReadonlySet<string> = new Set(['server/discover', 'subscrip
 export function createLegacyProtocol(engine: Engine): LegacyProtocol {
   const { target, sessions, events, calls, logger, limits } = engine;
 
-  const housekeeping: Readonly<Record<string, (params: Readonly<Record<string, unknown>>, session: SessionRecord) => Promise<string>>> = {
+  const housekeeping: Readonly<
+    Record<string, (params: Readonly<Record<string, unknown>>, session: SessionRecord) => Promise<string>>
+  > = {
     ping: () => Promise.resolve('{}'),
     'logging/setLevel': async ({ level }, session) => {
       if (!isLoggingLevel(level)) throw invalid('level is not a log level');
@@ -72,37 +74,59 @@ export function createLegacyProtocol(engine: Engine): LegacyProtocol {
     'resources/subscribe': async ({ uri }, session) => {
       requireSubscribable(uri);
       if (session.subscriptions.includes(uri)) return '{}';
-      if (session.subscriptions.length >= maxSubscriptions) throw invalid(`a session may subscribe to at most ${maxSubscriptions} resources`);
+      if (session.subscriptions.length >= maxSubscriptions)
+        throw invalid(`a session may subscribe to at most ${maxSubscriptions} resources`);
       await changeSubscriptions(session, [...session.subscriptions, uri]);
       return '{}';
     },
     'resources/unsubscribe': async ({ uri }, session) => {
       requireSubscribable(uri);
-      await changeSubscriptions(session, session.subscriptions.filter((other) => other !== uri));
+      await changeSubscriptions(
+        session,
+        session.subscriptions.filter((other) => other !== uri),
+      );
       return '{}';
     },
   };
 
-  const changeSubscriptions = async (session: SessionRecord, subscriptions: readonly string[]): Promise<void> => {
+  const changeSubscriptions = async (
+    session: SessionRecord,
+    subscriptions: readonly string[],
+  ): Promise<void> => {
     await sessions.update(session.id, { subscriptions });
     // Whoever holds the session's stream must look again.
     await engine.bus.publish(`session.${session.id}`, 'changed');
   };
 
   const requireSubscribable: (uri: unknown) => asserts uri is string = (uri) => {
-    if (target.capabilities.resources?.subscribe !== true) throw new ProtocolError(protocolErrorCodes.methodNotFound, 'Method not found: resources/subscribe');
-    if (typeof uri !== 'string' || uri.length > maxSubscribedUriLength) throw invalid(`uri must be a string of at most ${maxSubscribedUriLength} characters`);
+    if (target.capabilities.resources?.subscribe !== true)
+      throw new ProtocolError(protocolErrorCodes.methodNotFound, 'Method not found: resources/subscribe');
+    if (typeof uri !== 'string' || uri.length > maxSubscribedUriLength)
+      throw invalid(`uri must be a string of at most ${maxSubscribedUriLength} characters`);
   };
 
-  const dispatch = (request: JsonRpcRequest, exchange: LegacyExchange, session: SessionRecord): Promise<string> => {
+  const dispatch = (
+    request: JsonRpcRequest,
+    exchange: LegacyExchange,
+    session: SessionRecord,
+  ): Promise<string> => {
     const params = request.params ?? noParams;
     const { method } = request;
-    if (Object.hasOwn(housekeeping, method)) return (housekeeping[method] as (typeof housekeeping)[string])(params, session);
-    if (modernMethods.has(method)) return Promise.reject(new ProtocolError(protocolErrorCodes.methodNotFound, `Method not found: ${method}`));
+    if (Object.hasOwn(housekeeping, method))
+      return (housekeeping[method] as (typeof housekeeping)[string])(params, session);
+    if (modernMethods.has(method))
+      return Promise.reject(
+        new ProtocolError(protocolErrorCodes.methodNotFound, `Method not found: ${method}`),
+      );
     return target.dispatch({ method, params }, exchange);
   };
 
-  const createExchange = (id: JsonRpcRequest['id'], session: SessionRecord, caller: Caller, reply: Reply | undefined): LegacyExchange => {
+  const createExchange = (
+    id: JsonRpcRequest['id'],
+    session: SessionRecord,
+    caller: Caller,
+    reply: Reply | undefined,
+  ): LegacyExchange => {
     const exchange: LegacyExchange = new LegacyExchange(
       {
         id,
@@ -192,11 +216,18 @@ function parseInitialize(request: JsonRpcRequest, caller: Caller, id: string, en
     credentialId: principal.credentialId,
     // MCP 2025-11-25, Lifecycle, Version Negotiation: theirs if we have it, else our newest.
     protocolVersion: isLegacyVersion(protocolVersion) ? protocolVersion : (legacyVersions[0] as string),
-    clientInfo: { name: clientInfo.name, version: clientInfo.version, ...(clientInfo.title === undefined ? {} : { title: clientInfo.title }) },
+    clientInfo: {
+      name: clientInfo.name,
+      version: clientInfo.version,
+      ...(clientInfo.title === undefined ? {} : { title: clientInfo.title }),
+    },
     clientCapabilities: (capabilities ?? {}) as ClientCapabilities,
     subscriptions: [],
     createdAt,
-    expiresAt: Math.min(createdAt + engine.limits.sessionTtlMs, principal.expiresAt ?? Number.MAX_SAFE_INTEGER),
+    expiresAt: Math.min(
+      createdAt + engine.limits.sessionTtlMs,
+      principal.expiresAt ?? Number.MAX_SAFE_INTEGER,
+    ),
   };
 }
 

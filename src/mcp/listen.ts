@@ -30,24 +30,31 @@ export type ListenStream = Pick<CallStream, 'write' | 'finish' | 'keepAlive'>;
  * @returns the subset the server agrees to honour
  * @throws ProtocolError `-32602` for a malformed filter
  */
-export function parseListenFilter(params: Readonly<Record<string, unknown>> | undefined, capabilities: ServerCapabilities): ListenFilter {
+export function parseListenFilter(
+  params: Readonly<Record<string, unknown>> | undefined,
+  capabilities: ServerCapabilities,
+): ListenFilter {
   const wanted = params?.['notifications'];
   if (!isRecord(wanted)) throw invalid('notifications must be an object');
   const isWanted = (key: string): boolean => {
     const value = wanted[key];
-    if (value !== undefined && typeof value !== 'boolean') throw invalid(`notifications.${key} must be a boolean`);
+    if (value !== undefined && typeof value !== 'boolean')
+      throw invalid(`notifications.${key} must be a boolean`);
     return value === true;
   };
   const uris = wanted['resourceSubscriptions'] ?? [];
   if (!Array.isArray(uris) || !uris.every((uri): uri is string => typeof uri === 'string')) {
     throw invalid('notifications.resourceSubscriptions must be an array of URIs');
   }
-  if (uris.length > maxListenedResources) throw invalid(`at most ${maxListenedResources} resources may be listened to at once`);
+  if (uris.length > maxListenedResources)
+    throw invalid(`at most ${maxListenedResources} resources may be listened to at once`);
   const { tools, prompts, resources } = capabilities;
   return {
     ...(isWanted('toolsListChanged') && tools?.listChanged === true ? { toolsListChanged: true } : {}),
     ...(isWanted('promptsListChanged') && prompts?.listChanged === true ? { promptsListChanged: true } : {}),
-    ...(isWanted('resourcesListChanged') && resources?.listChanged === true ? { resourcesListChanged: true } : {}),
+    ...(isWanted('resourcesListChanged') && resources?.listChanged === true
+      ? { resourcesListChanged: true }
+      : {}),
     ...(uris.length > 0 && resources?.subscribe === true ? { resourceSubscriptions: uris } : {}),
   };
 }
@@ -59,7 +66,12 @@ export function parseListenFilter(params: Readonly<Record<string, unknown>> | un
  * @returns a function that ends it without a word: the client is gone or has cancelled
  * @throws RequestError `unavailable` past the limit of streams
  */
-export function openListen(engine: Engine, request: JsonRpcRequest, filter: ListenFilter, parts: { principal: Principal; stream: ListenStream }): () => void {
+export function openListen(
+  engine: Engine,
+  request: JsonRpcRequest,
+  filter: ListenFilter,
+  parts: { principal: Principal; stream: ListenStream },
+): () => void {
   const { principal, stream } = parts;
   const meta = { [metaKeys.subscriptionId]: request.id };
   const uris = new Set(filter.resourceSubscriptions);
@@ -74,7 +86,13 @@ export function openListen(engine: Engine, request: JsonRpcRequest, filter: List
       stream.finish(renderListenResult(engine, request.id));
     },
   });
-  stream.write(renderMessage({ jsonrpc: '2.0', method: 'notifications/subscriptions/acknowledged', params: { _meta: meta, notifications: filter } }));
+  stream.write(
+    renderMessage({
+      jsonrpc: '2.0',
+      method: 'notifications/subscriptions/acknowledged',
+      params: { _meta: meta, notifications: filter },
+    }),
+  );
   const unsubscribe = engine.changes.subscribe((change) => {
     if (concernsTenant(change, principal.activeTenantId) && isListenedTo(change, filter, uris)) {
       stream.write(renderMessage(toNotification(change, meta)));
@@ -88,11 +106,15 @@ export function openListen(engine: Engine, request: JsonRpcRequest, filter: List
 }
 
 function isListenedTo(change: ServerChange, filter: ListenFilter, uris: ReadonlySet<string>): boolean {
-  return change.kind === 'resource_updated' ? uris.has(change.uri) : filter[`${change.list}ListChanged`] === true;
+  return change.kind === 'resource_updated'
+    ? uris.has(change.uri)
+    : filter[`${change.list}ListChanged`] === true;
 }
 
 function renderListenResult(engine: Engine, id: JsonRpcId): string {
-  const text = createResultText(engine.target.serverInfo).complete('modern', { _meta: { [metaKeys.subscriptionId]: id } });
+  const text = createResultText(engine.target.serverInfo).complete('modern', {
+    _meta: { [metaKeys.subscriptionId]: id },
+  });
   return renderResult(id, text);
 }
 

@@ -34,10 +34,17 @@ export function parseEnvelope(params: Readonly<Record<string, unknown>> | undefi
   if (typeof protocolVersion !== 'string') throw invalid(`_meta["${metaKeys.protocolVersion}"] is required`);
   if (!isModernVersion(protocolVersion)) throw toUnsupportedVersion(protocolVersion);
   if (!isRecord(clientCapabilities)) throw invalid(`_meta["${metaKeys.clientCapabilities}"] is required`);
-  if (clientInfo !== undefined && !isImplementation(clientInfo)) throw invalid(`_meta["${metaKeys.clientInfo}"] needs a name and a version`);
-  if (logLevel !== undefined && !isLoggingLevel(logLevel)) throw invalid(`_meta["${metaKeys.logLevel}"] is not a log level`);
+  if (clientInfo !== undefined && !isImplementation(clientInfo))
+    throw invalid(`_meta["${metaKeys.clientInfo}"] needs a name and a version`);
+  if (logLevel !== undefined && !isLoggingLevel(logLevel))
+    throw invalid(`_meta["${metaKeys.logLevel}"] is not a log level`);
   // Capabilities are open objects: each one is looked at where something depends on it.
-  return { protocolVersion, clientInfo, clientCapabilities: clientCapabilities as ClientCapabilities, logLevel };
+  return {
+    protocolVersion,
+    clientInfo,
+    clientCapabilities: clientCapabilities as ClientCapabilities,
+    logLevel,
+  };
 }
 
 /** @see MCP 2026-07-28, Versioning, Protocol Version Negotiation */

@@ -3,7 +3,13 @@ import { CallRounds } from './call-rounds.ts';
 import type { ClientQuestion, FeatureRequest } from './dispatch-target.ts';
 import { renderMessage } from './json-rpc.ts';
 import type { ModernEnvelope } from './modern-envelope.ts';
-import type { ClientCapabilities, Implementation, JsonRpcId, JsonRpcNotification, LoggingLevel } from './protocol-types.ts';
+import type {
+  ClientCapabilities,
+  Implementation,
+  JsonRpcId,
+  JsonRpcNotification,
+  LoggingLevel,
+} from './protocol-types.ts';
 import { type Caller, type ExchangeServices, ServerExchange } from './server-exchange.ts';
 
 /** What one modern request brings. */

@@ -57,9 +57,14 @@ export function createModernProtocol(engine: Engine): ModernProtocol {
 
   const dispatch = async (request: FeatureRequest, exchange: ModernExchange): Promise<string> => {
     if (request.method === 'server/discover') return discovery;
-    if (removedMethods.has(request.method)) throw new ProtocolError(protocolErrorCodes.methodNotFound, `Method not found: ${request.method}`);
+    if (removedMethods.has(request.method))
+      throw new ProtocolError(protocolErrorCodes.methodNotFound, `Method not found: ${request.method}`);
     // A state is checked even where nobody asks for it: one that was altered must never seem accepted.
-    if (request.params['requestState'] !== undefined && multiRoundMethods.has(request.method) && !target.ownsRequestState) {
+    if (
+      request.params['requestState'] !== undefined &&
+      multiRoundMethods.has(request.method) &&
+      !target.ownsRequestState
+    ) {
       void exchange.rounds;
     }
     try {
@@ -130,5 +135,9 @@ export const cancelMessages: Readonly<Record<CancelReason, string>> = {
 
 function renderDiscovery(target: DispatchTarget, resultText: ReturnType<typeof createResultText>): string {
   const { capabilities, instructions } = target;
-  return resultText.complete('modern', { supportedVersions, capabilities, ...(instructions === undefined ? {} : { instructions }) }, noCache);
+  return resultText.complete(
+    'modern',
+    { supportedVersions, capabilities, ...(instructions === undefined ? {} : { instructions }) },
+    noCache,
+  );
 }

@@ -60,11 +60,18 @@ export function createOpenStreams(options: { maxPerPrincipal: number; keepAliveM
       }
       const key = toPrincipalKey(stream.principal);
       const held = perPrincipal.get(key) ?? 0;
-      if (isStopping) throw new RequestError('unavailable', 'This instance is stopping; try again', { headers: { 'Retry-After': '1' } });
-      if (held >= options.maxPerPrincipal) {
-        throw new RequestError('unavailable', `At most ${options.maxPerPrincipal} streams may be open at once; close one first`, {
-          headers: { 'Retry-After': '5' },
+      if (isStopping)
+        throw new RequestError('unavailable', 'This instance is stopping; try again', {
+          headers: { 'Retry-After': '1' },
         });
+      if (held >= options.maxPerPrincipal) {
+        throw new RequestError(
+          'unavailable',
+          `At most ${options.maxPerPrincipal} streams may be open at once; close one first`,
+          {
+            headers: { 'Retry-After': '5' },
+          },
+        );
       }
       perPrincipal.set(key, held + 1);
       streams.add(stream);

@@ -24,11 +24,15 @@ export function parseCursor(cursor: unknown, parts: number): ListPosition {
       if (Array.isArray(value) && value.length <= 2) {
         const [part, inner] = value as [unknown, unknown];
         const isInner = inner === undefined || typeof inner === 'string';
-        if (typeof part === 'number' && Number.isInteger(part) && part >= 0 && part < parts && isInner) return { part, inner };
+        if (typeof part === 'number' && Number.isInteger(part) && part >= 0 && part < parts && isInner)
+          return { part, inner };
       }
     } catch {
       // Not one of ours; told below.
     }
   }
-  throw new ProtocolError(protocolErrorCodes.invalidParams, 'Invalid params: unknown cursor; list again from the beginning');
+  throw new ProtocolError(
+    protocolErrorCodes.invalidParams,
+    'Invalid params: unknown cursor; list again from the beginning',
+  );
 }

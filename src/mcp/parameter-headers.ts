@@ -32,10 +32,13 @@ export function findParameterHeaders(schema: JsonSchema, label: string): readonl
   if (annotations === 0) return found;
   collect(schema, [], found, label);
   if (found.length !== annotations) {
-    throw new TypeError(`${label}: x-mcp-header is only allowed on properties reached through "properties" alone`);
+    throw new TypeError(
+      `${label}: x-mcp-header is only allowed on properties reached through "properties" alone`,
+    );
   }
   const names = new Set(found.map(({ header }) => header));
-  if (names.size !== found.length) throw new TypeError(`${label}: two properties share one x-mcp-header name`);
+  if (names.size !== found.length)
+    throw new TypeError(`${label}: two properties share one x-mcp-header name`);
   return found;
 }
 
@@ -52,13 +55,15 @@ export function checkParameterHeaders(
     const expected = readPath(input, path);
     const sent = headers[header];
     if (expected === undefined || expected === null) {
-      if (sent !== undefined) throw mismatch(`${header} was sent but the arguments have no ${path.join('.')}`);
+      if (sent !== undefined)
+        throw mismatch(`${header} was sent but the arguments have no ${path.join('.')}`);
       continue;
     }
     if (sent === undefined) throw mismatch(`${header} is required: the arguments have ${path.join('.')}`);
     const value = decodeHeaderValue(sent);
     if (value === undefined) throw mismatch(`${header} is not a valid header value`);
-    if (!agrees(value, expected, type)) throw mismatch(`${header} does not match the arguments' ${path.join('.')}`);
+    if (!agrees(value, expected, type))
+      throw mismatch(`${header} does not match the arguments' ${path.join('.')}`);
   }
 }
 
@@ -75,7 +80,8 @@ export function decodeHeaderValue(value: string): string | undefined {
 }
 
 function agrees(sent: string, expected: unknown, type: ParameterHeader['type']): boolean {
-  if (type === 'integer') return typeof expected === 'number' && sent.trim() !== '' && Number(sent) === expected;
+  if (type === 'integer')
+    return typeof expected === 'number' && sent.trim() !== '' && Number(sent) === expected;
   return sent === String(expected) && typeof expected === type;
 }
 
@@ -100,7 +106,12 @@ function collect(schema: JsonSchema, path: readonly string[], found: ParameterHe
   }
 }
 
-function toParameterHeader(name: unknown, type: unknown, path: readonly string[], label: string): ParameterHeader {
+function toParameterHeader(
+  name: unknown,
+  type: unknown,
+  path: readonly string[],
+  label: string,
+): ParameterHeader {
   if (typeof name !== 'string' || !fieldName.test(name)) {
     throw new TypeError(`${label}: x-mcp-header of ${path.join('.')} must be an HTTP field name`);
   }

@@ -17,16 +17,24 @@ export interface ResultText {
 export function createResultText(serverInfo: Implementation): ResultText {
   const meta = { [metaKeys.serverInfo]: serverInfo };
   const completeHead = `{"resultType":"complete","_meta":${JSON.stringify(meta)}`;
-  const splice = (head: string, text: string): string => (text === '{}' ? `${head}}` : `${head},${text.slice(1)}`);
+  const splice = (head: string, text: string): string =>
+    text === '{}' ? `${head}}` : `${head},${text.slice(1)}`;
   return {
     complete: (era, result, cache) => {
       if (era === 'legacy') return JSON.stringify(result);
       if (result['_meta'] !== undefined) {
         const { _meta: own, ...rest } = result;
-        return JSON.stringify({ resultType: 'complete', _meta: { ...(own as object), ...meta }, ...toCacheFields(cache), ...rest });
+        return JSON.stringify({
+          resultType: 'complete',
+          _meta: { ...(own as object), ...meta },
+          ...toCacheFields(cache),
+          ...rest,
+        });
       }
       const text = JSON.stringify(result);
-      return cache === undefined ? splice(completeHead, text) : splice(completeHead + renderCache(cache), text);
+      return cache === undefined
+        ? splice(completeHead, text)
+        : splice(completeHead + renderCache(cache), text);
     },
     inputRequired: (result) => JSON.stringify({ resultType: 'input_required', _meta: meta, ...result }),
   };

@@ -42,7 +42,11 @@ export function toErrorReply(id: JsonRpcId | undefined, error: unknown, context:
   }
   const { requestId, logger } = context;
   const what = error instanceof HandlerFailure ? error.what : 'request';
-  logger.error('mcp.request_failed', { requestId, what }, error instanceof HandlerFailure ? error.cause : error);
+  logger.error(
+    'mcp.request_failed',
+    { requestId, what },
+    error instanceof HandlerFailure ? error.cause : error,
+  );
   const message =
     error instanceof UpstreamError || error instanceof RequestError
       ? 'A service that this server needs is unavailable; try again'

@@ -12,7 +12,9 @@ import { isRecord } from './json-rpc.ts';
 import type { AnySchema, JsonSchema, SchemaWithJson } from './server-definition.ts';
 
 /** A checked value, or what is wrong with it in words for the caller. */
-export type ParseOutcome = { readonly isValid: true; readonly value: unknown } | { readonly isValid: false; readonly problem: string };
+export type ParseOutcome =
+  | { readonly isValid: true; readonly value: unknown }
+  | { readonly isValid: false; readonly problem: string };
 
 /** A schema, ready to be listed and used. */
 export interface CompiledSchema {
@@ -37,7 +39,11 @@ const addFormats = addFormatsModule as unknown as typeof addFormatsModule.defaul
  * @param direction which side of a transforming schema is listed
  * @throws TypeError when it does not describe an object, cannot be told as JSON Schema, or does not compile
  */
-export function compileSchema(schema: AnySchema, label: string, direction: 'input' | 'output' = 'input'): CompiledSchema {
+export function compileSchema(
+  schema: AnySchema,
+  label: string,
+  direction: 'input' | 'output' = 'input',
+): CompiledSchema {
   const compiled = isStandardSchema(schema)
     ? compileStandardSchema(schema, label, direction)
     : compileJsonSchema(schema, label);
@@ -46,7 +52,8 @@ export function compileSchema(schema: AnySchema, label: string, direction: 'inpu
 
 /** @throws TypeError unless the schema's top level is an object. */
 export function requireObjectSchema(schema: CompiledSchema, label: string): CompiledSchema {
-  if (schema.json['type'] !== 'object') throw new TypeError(`${label}: the schema must describe an object (type: "object")`);
+  if (schema.json['type'] !== 'object')
+    throw new TypeError(`${label}: the schema must describe an object (type: "object")`);
   return schema;
 }
 
@@ -57,7 +64,11 @@ function isStandardSchema(schema: AnySchema): schema is SchemaWithJson {
   return '~standard' in schema;
 }
 
-function compileStandardSchema(schema: SchemaWithJson, label: string, direction: 'input' | 'output'): CompiledSchema {
+function compileStandardSchema(
+  schema: SchemaWithJson,
+  label: string,
+  direction: 'input' | 'output',
+): CompiledSchema {
   const standard = schema['~standard'];
   if (typeof standard.jsonSchema?.[direction] !== 'function') {
     throw new TypeError(
@@ -68,7 +79,9 @@ function compileStandardSchema(schema: SchemaWithJson, label: string, direction:
   try {
     json = standard.jsonSchema[direction]({ target: 'draft-2020-12' });
   } catch (error) {
-    throw new TypeError(`${label}: the schema cannot be told as JSON Schema: ${messageOf(error)}`, { cause: error });
+    throw new TypeError(`${label}: the schema cannot be told as JSON Schema: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
   const toOutcome = (result: StandardSchemaV1.Result<unknown>): ParseOutcome =>
     result.issues === undefined
@@ -86,8 +99,14 @@ function compileStandardSchema(schema: SchemaWithJson, label: string, direction:
 function compileJsonSchema(schema: JsonSchema, label: string): CompiledSchema {
   if (!isRecord(schema)) throw new TypeError(`${label}: expected a Standard Schema or a JSON Schema object`);
   const dialect = schema['$schema'];
-  if (dialect !== undefined && dialect !== draft2020 && !(typeof dialect === 'string' && draft07.test(dialect))) {
-    throw new TypeError(`${label}: the JSON Schema dialect ${String(dialect)} is not supported; use 2020-12 or draft-07`);
+  if (
+    dialect !== undefined &&
+    dialect !== draft2020 &&
+    !(typeof dialect === 'string' && draft07.test(dialect))
+  ) {
+    throw new TypeError(
+      `${label}: the JSON Schema dialect ${JSON.stringify(dialect)} is not supported; use 2020-12 or draft-07`,
+    );
   }
   // One validator per schema: a shared Ajv would keep every schema alive for ever.
   const ajv = dialect === undefined || dialect === draft2020 ? new Ajv2020(ajvOptions) : new Ajv(ajvOptions);
@@ -101,13 +120,17 @@ function compileJsonSchema(schema: JsonSchema, label: string): CompiledSchema {
   return {
     json: schema,
     parse: (value) =>
-      validate(value) ? { isValid: true, value } : { isValid: false, problem: tellAjvErrors(validate.errors ?? []) },
+      validate(value)
+        ? { isValid: true, value }
+        : { isValid: false, problem: tellAjvErrors(validate.errors ?? []) },
   };
 }
 
 function tellIssues(issues: readonly StandardSchemaV1.Issue[]): string {
   const told = issues.slice(0, maxProblemsTold).map((issue) => {
-    const path = (issue.path ?? []).map((part) => String(typeof part === 'object' ? part.key : part)).join('.');
+    const path = (issue.path ?? [])
+      .map((part) => String(typeof part === 'object' ? part.key : part))
+      .join('.');
     return path === '' ? issue.message : `${path}: ${issue.message}`;
   });
   return withRest(told, issues.length);

@@ -3,14 +3,22 @@
  */
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from '@standard-schema/spec';
 import type { HandlerContext } from './handler-context.ts';
-import type { Annotations, ContentBlock, Icon, PromptMessage, Resource, ToolAnnotations } from './protocol-types.ts';
+import type {
+  Annotations,
+  ContentBlock,
+  Icon,
+  PromptMessage,
+  Resource,
+  ToolAnnotations,
+} from './protocol-types.ts';
 import type { ToolResult } from './tool-result.ts';
 
 /** A plain JSON Schema 2020-12 document (draft-07 when `$schema` says so). */
 export type JsonSchema = { readonly [keyword: string]: unknown };
 
 /** A Standard Schema that can also say itself as JSON Schema, as zod 4, ArkType and Valibot's adapter do. */
-export type SchemaWithJson<Output = unknown> = StandardSchemaV1<unknown, Output> & StandardJSONSchemaV1<unknown, Output>;
+export type SchemaWithJson<Output = unknown> = StandardSchemaV1<unknown, Output> &
+  StandardJSONSchemaV1<unknown, Output>;
 
 /** What `input`, `output` and `arguments` accept. */
 export type AnySchema = SchemaWithJson | JsonSchema;
@@ -43,8 +51,10 @@ export interface CacheHint {
 export type ToolReturn = string | ToolResult | readonly ContentBlock[] | undefined;
 
 /** A tool. `defineTool` makes one with its types inferred. */
-export interface ToolDefinition<Input extends AnySchema = AnySchema, Output extends AnySchema | undefined = AnySchema | undefined>
-  extends Described {
+export interface ToolDefinition<
+  Input extends AnySchema = AnySchema,
+  Output extends AnySchema | undefined = AnySchema | undefined,
+> extends Described {
   /** Unique in the server; 1 to 128 of `A-Z a-z 0-9 _ - .`. */
   readonly name: string;
   /** Must describe an object. Default: an object without properties. */
@@ -109,7 +119,10 @@ export interface ResourceTemplateDefinition extends ResourceBase {
   list?(context: HandlerContext, cursor: string | undefined): MaybePromise<ResourcePage>;
   /** Completers by variable name. */
   readonly complete?: Readonly<Record<string, Completer>>;
-  read(variables: TemplateVariables, context: HandlerContext & { readonly uri: string }): MaybePromise<ResourceReturn>;
+  read(
+    variables: TemplateVariables,
+    context: HandlerContext & { readonly uri: string },
+  ): MaybePromise<ResourceReturn>;
 }
 
 /** What a completer sees beside the text typed so far. */
@@ -122,7 +135,10 @@ export interface CompletionContext extends HandlerContext {
 export type Completer = (
   typed: string,
   context: CompletionContext,
-) => MaybePromise<readonly string[] | { readonly values: readonly string[]; readonly total?: number; readonly hasMore?: boolean }>;
+) => MaybePromise<
+  | readonly string[]
+  | { readonly values: readonly string[]; readonly total?: number; readonly hasMore?: boolean }
+>;
 
 /** What a prompt may return: one user message, or several. */
 export type PromptReturn =
@@ -173,9 +189,10 @@ export interface ServerDefinition {
 }
 
 /** A tool whose handler's input and result types come from its schemas. */
-export function defineTool<const Input extends AnySchema, const Output extends AnySchema | undefined = undefined>(
-  tool: ToolDefinition<Input, Output>,
-): ToolDefinition<Input, Output> {
+export function defineTool<
+  const Input extends AnySchema,
+  const Output extends AnySchema | undefined = undefined,
+>(tool: ToolDefinition<Input, Output>): ToolDefinition<Input, Output> {
   return tool;
 }
 
@@ -208,5 +225,10 @@ export function defineServer(input: ServerDefinitionInput): ServerDefinition {
 
 /** Whether a module's export came from `defineServer`, of this copy of the package or another. */
 export function isServerDefinition(value: unknown): value is ServerDefinition {
-  return typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'mooring.server-definition';
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'kind' in value &&
+    value.kind === 'mooring.server-definition'
+  );
 }

@@ -5,7 +5,13 @@ import type { ClientQuestion, Exchange, ServerChange } from './dispatch-target.t
 import type { Handles, SessionState } from './handler-context.ts';
 import type { HandlerFailure } from './handler-failure.ts';
 import { createHandles } from './handles.ts';
-import type { ClientCapabilities, Implementation, JsonRpcId, JsonRpcNotification, LoggingLevel } from './protocol-types.ts';
+import type {
+  ClientCapabilities,
+  Implementation,
+  JsonRpcId,
+  JsonRpcNotification,
+  LoggingLevel,
+} from './protocol-types.ts';
 import type { SealedBox } from './sealed-box.ts';
 
 /** What every exchange of a host shares. */
@@ -81,12 +87,20 @@ export abstract class ServerExchange implements Exchange {
     try {
       await this.#services.changes.publish(change);
     } catch (error) {
-      this.#services.logger.error('mcp.change_not_told', { requestId: this.requestId, kind: change.kind }, error);
+      this.#services.logger.error(
+        'mcp.change_not_told',
+        { requestId: this.requestId, kind: change.kind },
+        error,
+      );
     }
   }
 
   report(failure: HandlerFailure): void {
-    this.#services.logger.error('mcp.handler_failed', { requestId: this.requestId, what: failure.what }, failure.cause);
+    this.#services.logger.error(
+      'mcp.handler_failed',
+      { requestId: this.requestId, what: failure.what },
+      failure.cause,
+    );
   }
 
   abstract notify(notification: JsonRpcNotification): void;

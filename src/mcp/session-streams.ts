@@ -30,7 +30,11 @@ export interface SessionStreams {
    * @returns what writes the stream to its connection
    * @throws RequestError `request_invalid` for an id that is no event of ours, `unavailable` past the limit of streams
    */
-  open(session: SessionRecord, principal: Principal, lastEventId: string | undefined): Promise<(sink: EventSink) => void>;
+  open(
+    session: SessionRecord,
+    principal: Principal,
+    lastEventId: string | undefined,
+  ): Promise<(sink: EventSink) => void>;
   close(): void;
 }
 
@@ -40,7 +44,8 @@ export function createSessionStreams(engine: Engine): SessionStreams {
   return {
     open: async (session, principal, lastEventId) => {
       const streamId = lastEventId === undefined ? standalone : parseStreamId(lastEventId);
-      if (streamId === undefined) throw new RequestError('request_invalid', 'Last-Event-ID is not an event of this server');
+      if (streamId === undefined)
+        throw new RequestError('request_invalid', 'Last-Event-ID is not an event of this server');
       return streamId === standalone || lastEventId === undefined
         ? openStandalone(engine, listeners, { session, principal, lastEventId })
         : resumeCall(engine, { session, principal, lastEventId, streamId });
@@ -57,7 +62,11 @@ interface Opening {
   readonly lastEventId: string | undefined;
 }
 
-async function openStandalone(engine: Engine, listeners: Listeners, opening: Opening): Promise<(sink: EventSink) => void> {
+async function openStandalone(
+  engine: Engine,
+  listeners: Listeners,
+  opening: Opening,
+): Promise<(sink: EventSink) => void> {
   const { session, principal, lastEventId } = opening;
   const cursor = lastEventId ?? (await prime(engine, session));
   const listener = await listeners.join(session);
@@ -71,7 +80,8 @@ async function openStandalone(engine: Engine, listeners: Listeners, opening: Ope
     // What was lost cannot be sent again, but lists and resources can be looked at again.
     onGap: async (sink) => {
       const next = await prime(engine, session);
-      for (const change of allChanges(engine, listener.session)) sink.send({ id: next, data: renderMessage(toNotification(change)) });
+      for (const change of allChanges(engine, listener.session))
+        sink.send({ id: next, data: renderMessage(toNotification(change)) });
       return next;
     },
   });
@@ -93,7 +103,12 @@ async function prime(engine: Engine, session: SessionRecord): Promise<string> {
 
 async function resumeCall(
   engine: Engine,
-  { session, principal, lastEventId, streamId }: Opening & { readonly lastEventId: string; readonly streamId: string },
+  {
+    session,
+    principal,
+    lastEventId,
+    streamId,
+  }: Opening & { readonly lastEventId: string; readonly streamId: string },
 ): Promise<(sink: EventSink) => void> {
   const subscription: { end: () => Promise<void> } = { end: async () => {} };
   const tail = createSessionTail(engine, {
@@ -149,7 +164,7 @@ class Listeners {
     const listener: Listener = { session, tails: [], collecting: undefined, unsubscribe: async () => {} };
     this.#bySession.set(session.id, listener);
     listener.unsubscribe = await this.#engine.bus.subscribe(`session.${session.id}`, (message) => {
-      if (message === 'ended') for (const tail of [...listener.tails]) tail.end(undefined);
+      if (message === 'ended') for (const tail of listener.tails.slice()) tail.end(undefined);
       else if (message === 'changed') void this.#refresh(listener);
       else if (message === standalone) listener.tails.at(-1)?.pump();
     });
@@ -184,7 +199,11 @@ class Listeners {
   async #tell({ session }: Listener, change: ServerChange): Promise<void> {
     const isWanted = change.kind === 'list_changed' || session.subscriptions.includes(change.uri);
     if (!isWanted || !concernsTenant(change, session.tenantId)) return;
-    const id = await this.#engine.events.append(session.id, standalone, renderMessage(toNotification(change)));
+    const id = await this.#engine.events.append(
+      session.id,
+      standalone,
+      renderMessage(toNotification(change)),
+    );
     if (id !== undefined) await this.#engine.bus.publish(`session.${session.id}`, standalone);
   }
 

@@ -107,7 +107,8 @@ class LogTail implements SessionTail {
   }
 
   end(retryMs: number | undefined): void {
-    if (retryMs !== undefined && canPollStreams(this.#options.session.protocolVersion)) this.#sink?.send({ data: '', retryMs });
+    if (retryMs !== undefined && canPollStreams(this.#options.session.protocolVersion))
+      this.#sink?.send({ data: '', retryMs });
     this.#close();
     this.#sink?.end();
   }
@@ -159,4 +160,3 @@ class LogTail implements SessionTail {
     this.#options.onClosed();
   }
 }
-

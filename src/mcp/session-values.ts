@@ -7,7 +7,10 @@ const maxAttempts = 20;
 
 /** The application values of one session. See `SessionState`. */
 export function createSessionState(store: SessionStore, id: string): SessionState {
-  const write = async (key: string, change: (value: string | undefined) => string | undefined): Promise<string | undefined> => {
+  const write = async (
+    key: string,
+    change: (value: string | undefined) => string | undefined,
+  ): Promise<string | undefined> => {
     for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
       const current = await store.readValue(id, key);
       const value = change(current?.value);

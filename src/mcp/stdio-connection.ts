@@ -92,7 +92,11 @@ class StdioConnection {
     const caller: Caller = { principal: stdioPrincipal, requestId: `stdio-${this.#received}` };
     let id: JsonRpcId | undefined;
     try {
-      if (line === undefined) throw new ProtocolError(protocolErrorCodes.invalidRequest, 'Invalid request: the message is too long');
+      if (line === undefined)
+        throw new ProtocolError(
+          protocolErrorCodes.invalidRequest,
+          'Invalid request: the message is too long',
+        );
       const body = parseBody(line);
       if (body.kind === 'batch') await this.#receiveBatch(body.messages, caller);
       else {
@@ -100,7 +104,10 @@ class StdioConnection {
         await this.#receiveMessage(body, caller);
       }
     } catch (error) {
-      this.#write(toErrorReply(id, error, { era: 'legacy', requestId: caller.requestId, logger: this.#engine.logger }).text);
+      this.#write(
+        toErrorReply(id, error, { era: 'legacy', requestId: caller.requestId, logger: this.#engine.logger })
+          .text,
+      );
     }
     await this.#drained();
   }
@@ -116,7 +123,8 @@ class StdioConnection {
       case 'invalid':
         throw new ProtocolError(protocolErrorCodes.invalidRequest, `Invalid request: ${incoming.problem}`);
       case 'response': {
-        if (this.#session !== undefined) await this.#engine.answers.accept(this.#session.id, incoming.message);
+        if (this.#session !== undefined)
+          await this.#engine.answers.accept(this.#session.id, incoming.message);
         return;
       }
       case 'notification':
@@ -134,12 +142,16 @@ class StdioConnection {
   async #receiveBatch(messages: readonly Incoming[], caller: Caller): Promise<void> {
     const session = await this.#requireSession();
     if (!allowsBatches(session.protocolVersion)) {
-      throw new ProtocolError(protocolErrorCodes.invalidRequest, `Invalid request: MCP ${session.protocolVersion} has no batches`);
+      throw new ProtocolError(
+        protocolErrorCodes.invalidRequest,
+        `Invalid request: MCP ${session.protocolVersion} has no batches`,
+      );
     }
     const requests = messages.flatMap((incoming) => (incoming.kind === 'request' ? [incoming.message] : []));
     const whole = this.#createReply();
     const replies = toBatchReplies(whole, requests.length);
-    for (const incoming of messages) if (incoming.kind !== 'request') await this.#receiveMessage(incoming, caller);
+    for (const incoming of messages)
+      if (incoming.kind !== 'request') await this.#receiveMessage(incoming, caller);
     requests.forEach((message, index) => {
       const reply = replies[index];
       if (reply !== undefined) this.#legacy.answer(message, { caller, session, reply });
@@ -152,7 +164,12 @@ class StdioConnection {
       this.#listen(message, caller.principal);
       return;
     }
-    this.#modern.answer(message, envelope, { caller, reply: this.#createReply(message.id), scope: this.#scope, parameterHeaders: undefined });
+    this.#modern.answer(message, envelope, {
+      caller,
+      reply: this.#createReply(message.id),
+      scope: this.#scope,
+      parameterHeaders: undefined,
+    });
   }
 
   #listen(message: JsonRpcRequest, principal: Principal): void {
@@ -191,7 +208,8 @@ class StdioConnection {
   }
 
   async #notified(notification: JsonRpcNotification, caller: Caller): Promise<void> {
-    const cancelled = notification.method === 'notifications/cancelled' ? notification.params?.['requestId'] : undefined;
+    const cancelled =
+      notification.method === 'notifications/cancelled' ? notification.params?.['requestId'] : undefined;
     if (isId(cancelled)) {
       const reply = this.#replies.get(cancelled);
       if (reply !== undefined) reply.isSilenced = true;
@@ -205,9 +223,14 @@ class StdioConnection {
   /** The session as it is now; an earlier message may have changed it. */
   async #requireSession(): Promise<SessionRecord> {
     const opened = this.#session;
-    if (opened === undefined) throw new ProtocolError(protocolErrorCodes.invalidRequest, 'Invalid request: send initialize first');
+    if (opened === undefined)
+      throw new ProtocolError(protocolErrorCodes.invalidRequest, 'Invalid request: send initialize first');
     const session = await this.#engine.sessions.load(opened.id);
-    if (session === undefined) throw new ProtocolError(protocolErrorCodes.invalidRequest, 'The session has expired; send initialize again');
+    if (session === undefined)
+      throw new ProtocolError(
+        protocolErrorCodes.invalidRequest,
+        'The session has expired; send initialize again',
+      );
     this.#session = session;
     return session;
   }

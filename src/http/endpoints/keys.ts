@@ -171,7 +171,10 @@ const updateSchema = z
     isActive: z.boolean().optional(),
     expiresAt: momentSchema.nullable().optional(),
   })
-  .refine((change) => Object.keys(change).length > 0, 'must name at least one of name, scopes, role, isActive, expiresAt');
+  .refine(
+    (change) => Object.keys(change).length > 0,
+    'must name at least one of name, scopes, role, isActive, expiresAt',
+  );
 
 const rotateSchema = z.strictObject({
   overlapSeconds: z.int().min(0).max(maxOverlapSeconds).optional(),
@@ -185,7 +188,10 @@ interface TenantChoice {
 
 function toTenantId({ tenantId, businessId }: TenantChoice, principal: Principal): string {
   if (tenantId !== undefined && businessId !== undefined && tenantId !== businessId) {
-    throw new RequestError('request_invalid', 'tenantId and businessId are two names of one thing and must not differ');
+    throw new RequestError(
+      'request_invalid',
+      'tenantId and businessId are two names of one thing and must not differ',
+    );
   }
   return tenantId ?? businessId ?? principal.activeTenantId;
 }

@@ -1,0 +1,63 @@
+/**
+ * From the answer of a call, which may become one text or a stream, to the HTTP reply that carries it.
+ */
+import type { CallOutcome, CallReply } from '../../mcp/call-reply.ts';
+import type { Engine } from '../../mcp/engine.ts';
+import type { Caller } from '../../mcp/server-exchange.ts';
+import type { FullReply, HttpReply, LogFields } from '../messages.ts';
+import { toEventStreamReply } from './event-stream.ts';
+
+/** Headers of every JSON answer. */
+export const jsonHeaders: Readonly<Record<string, string>> = { 'Content-Type': 'application/json' };
+
+/** The answer to what needs none. */
+export const acceptedReply: FullReply = { kind: 'full', status: 202, headers: {}, body: '' };
+
+/** Whose call is answered. */
+export interface CallToReplyOptions {
+  readonly engine: Engine;
+  readonly caller: Caller;
+  readonly log: LogFields;
+  /** Present in the legacy era. */
+  readonly sessionId?: string;
+  /** Stops the call: its credential was revoked. */
+  readonly cancel: () => void;
+}
+
+/** Waits until the call is decided. The stream, if it becomes one, stays open until its response. */
+export function callToReply(reply: CallReply, options: CallToReplyOptions): Promise<HttpReply> {
+  return reply.outcome.then((outcome) =>
+    outcome.kind === 'json'
+      ? { kind: 'full', status: outcome.status, headers: jsonHeaders, body: outcome.text, log: options.log }
+      : toStreamReply(outcome, options),
+  );
+}
+
+function toStreamReply(
+  { stream }: Extract<CallOutcome, { readonly kind: 'stream' }>,
+  { engine, caller, sessionId, log, cancel }: CallToReplyOptions,
+): HttpReply {
+  const reply = toEventStreamReply((sink) => {
+    stream.attach(sink);
+    const forget = engine.streams.add({
+      principal: caller.principal,
+      ...(sessionId === undefined ? {} : { sessionId }),
+      isCall: true,
+      keepAlive: () => {
+        if (sink.isOpen) stream.keepAlive();
+        else forget();
+      },
+      end: (reason) => {
+        if (reason === 'stopping') stream.release(engine.limits.retryMs);
+        else cancel();
+      },
+    });
+    sink.onClose(forget);
+  });
+  return { ...reply, log };
+}
+
+/** What the request's log line says of the call. Bounded: a client may send any text as a method. */
+export function toCallLog(method: string): LogFields {
+  return { mcpMethod: method.slice(0, 64) };
+}
