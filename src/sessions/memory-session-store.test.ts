@@ -38,4 +38,14 @@ describe('a memory session store', () => {
     time = 100;
     expect(await store.create(toRecord('d', time))).toEqual([]);
   });
+
+  it('does not tell of expired sessions as evicted where more of them wait than it clears away at once', async () => {
+    let time = 0;
+    const store = createMemorySessionStore({ idleTtlMs: 100, maxPerPrincipal: 3, now: () => time });
+    for (let index = 0; index < 9; index += 1) await store.create(toRecord(`other${index}`, time));
+    for (const id of ['a', 'b', 'c'])
+      await store.create({ ...toRecord(id, time), principalKey: 'key:alice@acme' });
+    time = 100;
+    expect(await store.create({ ...toRecord('d', time), principalKey: 'key:alice@acme' })).toEqual([]);
+  });
 });

@@ -94,6 +94,20 @@ function describeDelivery(open: () => Promise<Bench>): void {
     expect(present).toEqual(['1', '2']);
   });
 
+  it('delivers nothing more to a listener that ends its subscription while messages wait for it', async () => {
+    const { first } = await open();
+    const received: string[] = [];
+    const present: string[] = [];
+    const end = await first.subscribe('a', (message) => {
+      received.push(message);
+      void end();
+    });
+    await first.subscribe('a', (message) => present.push(message));
+    await Promise.all(['1', '2', '3'].map((message) => first.publish('a', message)));
+    await vi.waitFor(() => expect(present).toEqual(['1', '2', '3']));
+    expect(received).toEqual(['1']);
+  });
+
   it('lets a listener publish, subscribe and end its own subscription', async () => {
     const { first } = await open();
     const received: string[] = [];

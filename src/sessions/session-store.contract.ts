@@ -223,6 +223,20 @@ function describeCap(open: () => Promise<SessionStoreBench>): void {
     for (const id of ['live', 'd', 'e']) expect(await first.load(id)).toBeDefined();
   });
 
+  it('goes on clearing away sessions past their absolute end before living ones, each time one opens', async () => {
+    const { first, now, advance } = await open();
+    for (const [id, lifeMs] of Object.entries({ live: idleTtlMs, short: 50, longer: 100 })) {
+      await first.create(toRecord(id, now(), { expiresAt: now() + lifeMs }));
+      advance(1);
+    }
+    advance(48);
+    expect(await first.create(toRecord('d', now()))).toEqual([]);
+    await first.load('longer');
+    advance(51);
+    expect(await first.create(toRecord('e', now()))).toEqual([]);
+    expect(await first.load('live')).toBeDefined();
+  });
+
   it('never keeps more than the cap when sessions are opened at once', async () => {
     const { doors, first, now } = await open();
     const ids = Array.from({ length: 30 }, (_, index) => `s${index}`);
@@ -292,7 +306,8 @@ function describeValues(open: () => Promise<SessionStoreBench>): void {
     const { first, now } = await open();
     await first.create(toRecord('s', now()));
     async function fill(): Promise<void> {
-      for (let index = 0; index < maxValueBytes; index += 1) await first.writeValue('s', `${index}`, '', 0);
+      for (let index = 0; index < maxValueBytes / 16; index += 1)
+        await first.writeValue('s', `${index}`, '', 0);
     }
     await expect(fill()).rejects.toThrow(RangeError);
   });

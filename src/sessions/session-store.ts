@@ -65,7 +65,8 @@ export interface SessionStore {
    *
    * @param value JSON text, or `undefined` to remove it
    * @returns false when another writer was first, or the session is gone
-   * @throws RangeError when the session's values together would exceed the store's bound
+   * @throws RangeError when the session's values together would exceed the store's bound; keys count, and each value
+   *   something more, so that many tiny ones are bounded too
    */
   writeValue(id: string, key: string, value: string | undefined, expectedVersion: number): Promise<boolean>;
   /** Resolves when the store can serve; rejects when it cannot. */
