@@ -94,6 +94,8 @@ export class NodeCall implements RequestHead {
   }
 
   #continue(reply: FullReply | undefined): void {
+    // The client left while its token was being checked.
+    if (this.#isEnded) return;
     if (reply) this.#send(reply);
     else if (!hasBody(this.headers)) this.#dispatch('');
     else this.#readBody(this.#exchange.route?.maxBodyBytes ?? 0);

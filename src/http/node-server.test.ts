@@ -6,6 +6,7 @@ import {
   createTestEdge,
   describeEdgeAdapter,
   maxBodyBytes,
+  principal,
   type ReceivedReply,
   type SentRequest,
   type TestEdge,
@@ -255,6 +256,34 @@ describe('clients that leave', () => {
     client.socket.destroy();
     await waitFor(() => closes).toBe(3);
     expect(running.callCount).toBe(0);
+  });
+
+  it('does not run the handler when the client left while its token was checked', async () => {
+    let accept: () => void = () => {};
+    const checked = new Promise<typeof principal>((resolve) => {
+      accept = () => {
+        resolve(principal);
+      };
+    });
+    let asked = 0;
+    const test = createTestEdge({
+      authenticator: {
+        authenticate() {
+          asked += 1;
+          return checked;
+        },
+      },
+    });
+    const running = await start(test);
+    const client = await open();
+    client.socket.write(toRaw('POST /mcp', ['Content-Length: 0']));
+    await waitFor(() => asked).toBe(1);
+    client.socket.destroy();
+    await waitFor(() => running.callCount).toBe(0);
+    accept();
+    await checked;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(test.handled).toHaveLength(0);
   });
 
   it('does not call it leaving when the reply is complete', async () => {

@@ -120,6 +120,10 @@ class ListeningServer implements NodeServer, NodeCallContext {
     this.limits = limits;
     this.#server = server;
     this.edge = createEdge(address);
+    server.on('error', (error) => {
+      // A connection that could not be accepted, e.g. for want of file descriptors: logged, and the next may succeed.
+      this.edge.refuseConnection(error);
+    });
     server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));

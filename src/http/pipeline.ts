@@ -50,7 +50,7 @@ export interface HttpEdge {
   finish(exchange: HttpExchange): HttpReply | Promise<HttpReply>;
   /** The reply for a request that the adapter could not read, e.g. because its body grew past the limit. */
   refuse(exchange: HttpExchange, error: unknown): FullReply;
-  /** The reply for bytes that were not a request at all. */
+  /** The reply for bytes that were not a request at all, or a connection that failed; logs it. */
   refuseConnection(error: unknown): { readonly reply: FullReply; readonly requestId: string };
   /** All headers of a reply but those about its framing, name and value in turns. */
   toWireHeaders(exchange: HttpExchange, reply: HttpReply): string[];
