@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { renderFirstRun, renderLaterRun } from './first-run-text.ts';
 
 const server = { name: 'Notes & more', url: 'http://127.0.0.1:8080/mcp', dataDir: '.mooring' };
-const key = { tenantName: 'default', secret: `mooring_mcp_${'0123456789abcdef'.repeat(3)}` };
+const key = { tenantName: 'default', secret: `mooring_mcp_${'0123456789abcdef'.repeat(4)}` };
 
 function sectionOf(text: string, heading: string): string {
   const start = text.indexOf(`\n${heading}`);
@@ -18,8 +18,9 @@ describe('the first run', () => {
     expect(text).toContain(`    ${key.secret}\n`);
   });
 
-  it('fits a terminal of 100 columns', () => {
-    for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(100);
+  it('fits a terminal of 100 columns, but for the lines that hold the key', () => {
+    for (const line of text.replaceAll(key.secret, '').split('\n'))
+      expect(line.length).toBeLessThanOrEqual(100);
   });
 
   it.each([

@@ -1,5 +1,5 @@
-import { accessSync, constants, mkdirSync } from 'node:fs';
-import { relative } from 'node:path';
+import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
+import { dirname, relative } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import type { Command } from 'commander';
 import type { Environment } from '../../config/env.ts';
@@ -143,7 +143,7 @@ function watchUncaught({ signals, exit }: StartDeps, logger: Logger): void {
 /** Made readable for its owner only: keys' hashes and tenants' data live in it. */
 function prepareFolder(path: string): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    createFolder(path);
     accessSync(path, constants.W_OK | constants.X_OK);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason';
@@ -151,6 +151,24 @@ function prepareFolder(path: string): void {
       `The data folder ${path} cannot be written (${code}). Allow it, or choose another with DATA_DIR.`,
       { cause: error },
     );
+  }
+}
+
+/**
+ * One folder at a time, because Node.js 20 never returns from a recursive `mkdir` where the system answers ENOENT for
+ * a parent that exists, as below `/proc`.
+ */
+function createFolder(path: string): void {
+  if (!existsSync(dirname(path))) createFolder(dirname(path));
+  mkdirIfAbsent(path);
+}
+
+/** Another process may make the same folder at the same time; what is there must be a folder. */
+function mkdirIfAbsent(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error;
   }
 }
 
