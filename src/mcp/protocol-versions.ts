@@ -1,5 +1,8 @@
-/** Revisions served, and which era each belongs to. MCP 2026-07-28, Versioning, Terminology. */
+/**
+ * Revisions served, and which era each belongs to. MCP 2026-07-28, Versioning, Terminology.
+ */
 
+/** Without sessions; each request says everything. */
 export const modernVersions: readonly string[] = ['2026-07-28'];
 
 /** Newest first: the first is offered to a client that asks for one we do not know. */
