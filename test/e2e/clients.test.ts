@@ -12,7 +12,13 @@ import {
   toStdioCommand,
   workbenchModule,
 } from './mooring-process.ts';
-import { type ClientKind, clientKinds, connectClient, type ServerAddress, type TestClient } from './test-client.ts';
+import {
+  type ClientKind,
+  clientKinds,
+  connectClient,
+  type ServerAddress,
+  type TestClient,
+} from './test-client.ts';
 
 const versions: Readonly<Record<ClientKind, string>> = {
   'SDK v2, modern': '2026-07-28',
@@ -60,7 +66,10 @@ describe.each(combinations)('$kind over $transport, the notes server', ({ kind, 
     await client?.close();
   });
 
-  const add = async (title: string, more: Record<string, unknown> = {}): Promise<{ id: string; uri: string }> => {
+  const add = async (
+    title: string,
+    more: Record<string, unknown> = {},
+  ): Promise<{ id: string; uri: string }> => {
     const { structured, isError, text } = await client.callTool('add_note', { title, ...more });
     expect(isError, text).toBe(false);
     return structured as { id: string; uri: string };
@@ -211,7 +220,15 @@ describe.each(combinations)('$kind over $transport, calls that take their time',
       for (const name of page.items) names.add(name);
       cursor = page.nextCursor;
     } while (cursor !== undefined);
-    expect([...names].toSorted()).toEqual(['count', 'say', 'spare_0', 'spare_1', 'spare_2', 'spare_3', 'spare_4']);
+    expect([...names].toSorted()).toEqual([
+      'count',
+      'say',
+      'spare_0',
+      'spare_1',
+      'spare_2',
+      'spare_3',
+      'spare_4',
+    ]);
   });
 });
 
@@ -219,13 +236,18 @@ test('notes are listed a page at a time, each once, while others are being writt
   const client = await connectClient('SDK v2, legacy', toAddress('http', notes));
   try {
     await Promise.all(
-      Array.from({ length: 105 }, (_, index) => client.callTool('add_note', { title: `Page filler ${index}` })),
+      Array.from({ length: 105 }, (_, index) =>
+        client.callTool('add_note', { title: `Page filler ${index}` }),
+      ),
     );
     const seen: string[] = [];
     let cursor: unknown;
     let pages = 0;
     do {
-      const { structured } = await client.callTool('list_notes', { limit: 40, ...(cursor ? { cursor } : {}) });
+      const { structured } = await client.callTool('list_notes', {
+        limit: 40,
+        ...(cursor ? { cursor } : {}),
+      });
       seen.push(...(structured['notes'] as { id: string }[]).map(({ id }) => id));
       cursor = structured['nextCursor'];
       pages += 1;

@@ -49,7 +49,9 @@ test('the line that the first run prints works as it stands', async () => {
 describe('a note is added, found and deleted', () => {
   test('in the stateless era, where every request speaks for itself', async () => {
     const call = async (name: string, args: object): Promise<Record<string, unknown>> => {
-      const { status, message } = await curl(toModernRequest(notes.key, 'tools/call', { name, arguments: args }));
+      const { status, message } = await curl(
+        toModernRequest(notes.key, 'tools/call', { name, arguments: args }),
+      );
       expect(status, JSON.stringify(message)).toBe(200);
       return message.result?.['structuredContent'] as Record<string, unknown>;
     };
@@ -74,7 +76,10 @@ describe('a note is added, found and deleted', () => {
         },
       }),
     });
-    expect(opened.message.result).toMatchObject({ protocolVersion: '2025-06-18', serverInfo: { name: 'notes' } });
+    expect(opened.message.result).toMatchObject({
+      protocolVersion: '2025-06-18',
+      serverInfo: { name: 'notes' },
+    });
     const session = /^mcp-session-id: (\S+)/im.exec(opened.head)?.[1] ?? '';
     const inSession = { 'Mcp-Session-Id': session, 'MCP-Protocol-Version': '2025-06-18' };
     const send = (message: object): ReturnType<typeof curl> =>
@@ -94,7 +99,9 @@ describe('a note is added, found and deleted', () => {
     expect(await call('search_notes', { query: 'curlew' })).toMatchObject({ total: 1, notes: [{ id }] });
     expect(await call('delete_note', { id, confirm: true })).toMatchObject({ outcome: 'deleted' });
 
-    expect(await curl({ method: 'DELETE', headers: toHeaders(notes.key, inSession) })).toMatchObject({ status: 204 });
+    expect(await curl({ method: 'DELETE', headers: toHeaders(notes.key, inSession) })).toMatchObject({
+      status: 204,
+    });
     expect(await send({ id: 2, method: 'ping' })).toMatchObject({ status: 404 });
   });
 });

@@ -91,7 +91,10 @@ export async function callModern(
 }
 
 /** Opens a legacy session. @returns its id */
-export async function initialize({ url, key }: Target, protocolVersion: string = latestLegacy): Promise<string> {
+export async function initialize(
+  { url, key }: Target,
+  protocolVersion: string = latestLegacy,
+): Promise<string> {
   const reply = await fetch(url, {
     method: 'POST',
     headers: toHeaders(key),
