@@ -12,7 +12,11 @@ import { loadOwnConfig } from './config/load-own-config.ts';
 import { createKeyEndpoints } from './http/endpoints/keys.ts';
 import { answerHealth, createReadyHandler } from './http/endpoints/health.ts';
 import { createMcpEndpoint } from './http/endpoints/mcp.ts';
-import { createMetadataHandler, toResourceMetadataPath, toResourceMetadataUrl } from './http/endpoints/metadata.ts';
+import {
+  createMetadataHandler,
+  toResourceMetadataPath,
+  toResourceMetadataUrl,
+} from './http/endpoints/metadata.ts';
 import { createFetch } from './http/fetch.ts';
 import { type ListenAddress, type NodeServer, startNodeServer } from './http/node-server.ts';
 import { createEdge, type HttpEdge } from './http/pipeline.ts';
@@ -29,10 +33,16 @@ import { createMemoryMessageBus } from './sessions/memory-message-bus.ts';
 import { createMemorySessionStore } from './sessions/memory-session-store.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 
+/**
+ * A factory of the official SDK's `McpServer`: its `McpServerFactory`. Not named as such, so that these types do not
+ * need the SDK, which is an optional peer.
+ */
+export type SdkServerFactory = (context: never) => unknown;
+
 /** What a host is made of. */
 export interface HostOptions {
   /** What `defineServer` returned, or a factory of the official SDK's `McpServer`. */
-  readonly server: ServerDefinition | McpServerFactory;
+  readonly server: ServerDefinition | SdkServerFactory;
   /** Default, for all three: from the environment and `mooring.config`, as `mooring start` reads them. */
   readonly config?: Config;
   readonly secrets?: Secrets;
@@ -112,7 +122,13 @@ export async function createHost(options: HostOptions): Promise<Host> {
       return { url: `${toPublicUrl(config, server.address)}/mcp` };
     },
     serveStdio: async (input, output) => {
-      await serveStdio({ engine, input, output, maxMessageBytes: config.edge.maxBodyBytes, graceMs: config.server.shutdownGraceMs });
+      await serveStdio({
+        engine,
+        input,
+        output,
+        maxMessageBytes: config.edge.maxBodyBytes,
+        graceMs: config.server.shutdownGraceMs,
+      });
     },
     fetch: async (request) => {
       if (web === undefined) throw new TypeError('this host serves stdio: MCP_TRANSPORT is stdio');
@@ -123,9 +139,13 @@ export async function createHost(options: HostOptions): Promise<Host> {
   };
 }
 
-async function resolveConfig({ config, secrets }: HostOptions): Promise<{ readonly config: Config; readonly secrets: Secrets }> {
+async function resolveConfig({
+  config,
+  secrets,
+}: HostOptions): Promise<{ readonly config: Config; readonly secrets: Secrets }> {
   if (config !== undefined && secrets !== undefined) return { config, secrets };
-  if (config !== undefined || secrets !== undefined) throw new TypeError('config and secrets belong together: give both, or neither');
+  if (config !== undefined || secrets !== undefined)
+    throw new TypeError('config and secrets belong together: give both, or neither');
   return loadOwnConfig();
 }
 
@@ -134,14 +154,25 @@ function createBox(secrets: Secrets): SealedBox {
   return createSealedBox({ keys });
 }
 
-async function createTarget(server: HostOptions['server'], box: SealedBox, config: Config, logger: Logger): Promise<DispatchTarget> {
+async function createTarget(
+  server: HostOptions['server'],
+  box: SealedBox,
+  config: Config,
+  logger: Logger,
+): Promise<DispatchTarget> {
   if (isServerDefinition(server)) return compileServer(server);
   // Loaded only when one is hosted: the official SDK is an optional peer.
   const { createSdkTarget } = await import('./sdk/index.ts');
-  return createSdkTarget(server, { box, stateTtlSeconds: config.calls.requestStateTtlSeconds, logger });
+  // It calls the factory at once and refuses what is not a server of the SDK.
+  return createSdkTarget(server as McpServerFactory, { box, stateTtlSeconds: config.calls.requestStateTtlSeconds, logger });
 }
 
-function createEngineOf(target: DispatchTarget, box: SealedBox, config: Config, logger: Logger): Promise<Engine> {
+function createEngineOf(
+  target: DispatchTarget,
+  box: SealedBox,
+  config: Config,
+  logger: Logger,
+): Promise<Engine> {
   const { sessions, streams, calls } = config;
   return createEngine({
     instanceId: randomBytes(9).toString('base64url'),
@@ -193,7 +224,11 @@ function createWeb(identity: Identity, engine: Engine, config: Config, logger: L
   const endpoint = createMcpEndpoint(engine);
   let isStopping = false;
   const ready = createReadyHandler({
-    checks: { database: () => identity.check(), sessions: () => engine.sessions.check(), bus: () => engine.bus.check() },
+    checks: {
+      database: () => identity.check(),
+      sessions: () => engine.sessions.check(),
+      bus: () => engine.bus.check(),
+    },
     isStopping: () => isStopping,
     logger,
   });
@@ -207,7 +242,10 @@ function createWeb(identity: Identity, engine: Engine, config: Config, logger: L
           ready,
           resourceMetadata: createMetadataHandler({ publicUrl, resourceName: engine.target.serverInfo.name }),
         },
-        { maxMcpBodyBytes: config.edge.maxBodyBytes, resourceMetadataPath: toResourceMetadataPath(publicUrl) },
+        {
+          maxMcpBodyBytes: config.edge.maxBodyBytes,
+          resourceMetadataPath: toResourceMetadataPath(publicUrl),
+        },
       ),
       authenticator,
       allowedHosts: config.edge.allowedHosts,
@@ -220,7 +258,9 @@ function createWeb(identity: Identity, engine: Engine, config: Config, logger: L
     createEdge: createWebEdge,
     fetch: (request) => {
       // Where another runtime listens, only the configured URL can be known.
-      fetch ??= createFetch(createWebEdge(toPublicUrl(config, config.server)), { streamBufferBytes: config.streams.streamBufferBytes });
+      fetch ??= createFetch(createWebEdge(toPublicUrl(config, config.server)), {
+        streamBufferBytes: config.streams.streamBufferBytes,
+      });
       return fetch(request);
     },
     stop: () => {

@@ -1,7 +1,7 @@
 export { ConfigError, ProtocolError, protocolErrorCodes, RequestError, UpstreamError } from './errors.ts';
 export type { ConfigProblem, RequestErrorCode, RequestErrorOptions } from './errors.ts';
 export { createHost } from './host.ts';
-export type { Host, HostOptions } from './host.ts';
+export type { Host, HostOptions, SdkServerFactory } from './host.ts';
 export { loadConfig } from './config/load-config.ts';
 export type { LoadConfigOptions } from './config/load-config.ts';
 export type { Config, Secrets } from './config/config.ts';

@@ -2,21 +2,22 @@
  * What both eras need to know of a question to the client: the capability it takes, and whether an answer has the
  * specification's shape.
  */
-import {
-  CreateMessageResultWithToolsSchema,
-  ElicitResultSchema,
-  ListRootsResultSchema,
-} from '@modelcontextprotocol/core';
+import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { ProtocolError, protocolErrorCodes } from '../errors.ts';
 import type { ClientQuestion } from './dispatch-target.ts';
 import { isRecord } from './json-rpc.ts';
 import type { ClientCapabilities } from './protocol-types.ts';
 
-const answerSchemas = {
-  'elicitation/create': ElicitResultSchema,
-  'sampling/createMessage': CreateMessageResultWithToolsSchema,
-  'roots/list': ListRootsResultSchema,
-};
+/** Loaded with the first answer: most processes never ask, and the schemas take a while to load. */
+async function loadAnswerSchema(method: ClientQuestion['method']): Promise<StandardSchemaV1> {
+  const core = await import('@modelcontextprotocol/core');
+  const schemas = {
+    'elicitation/create': core.ElicitResultSchema,
+    'sampling/createMessage': core.CreateMessageResultWithToolsSchema,
+    'roots/list': core.ListRootsResultSchema,
+  };
+  return schemas[method];
+}
 
 /** An answer, or what is wrong with it. */
 export type CheckedAnswer =
@@ -40,8 +41,9 @@ export function requireCapability(question: ClientQuestion, declared: ClientCapa
 
 /** Checks an answer by the specification's schema, then by the question's own terms. */
 export async function checkAnswer(question: ClientQuestion, answer: unknown): Promise<CheckedAnswer> {
-  const parsed = answerSchemas[question.method].safeParse(answer);
-  if (!parsed.success || !isRecord(answer)) {
+  const schema = await loadAnswerSchema(question.method);
+  const parsed = await schema['~standard'].validate(answer);
+  if (parsed.issues !== undefined || !isRecord(answer)) {
     return { isValid: false, problem: `The client's answer to ${question.method} is malformed` };
   }
   const objection = await question.objection?.(answer);
