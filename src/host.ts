@@ -164,7 +164,11 @@ async function createTarget(
   // Loaded only when one is hosted: the official SDK is an optional peer.
   const { createSdkTarget } = await import('./sdk/index.ts');
   // It calls the factory at once and refuses what is not a server of the SDK.
-  return createSdkTarget(server as McpServerFactory, { box, stateTtlSeconds: config.calls.requestStateTtlSeconds, logger });
+  return createSdkTarget(server as McpServerFactory, {
+    box,
+    stateTtlSeconds: config.calls.requestStateTtlSeconds,
+    logger,
+  });
 }
 
 function createEngineOf(
@@ -181,7 +185,10 @@ function createEngineOf(
       idleTtlMs: sessions.sessionIdleTtlSeconds * 1000,
       maxPerPrincipal: sessions.maxSessionsPerPrincipal,
     }),
-    events: createMemoryEventLog({ maxEventsPerStream: streams.eventLogMaxEvents }),
+    events: createMemoryEventLog({
+      maxEventsPerStream: streams.eventLogMaxEvents,
+      idleTtlMs: sessions.sessionIdleTtlSeconds * 1000,
+    }),
     bus: createMemoryMessageBus({
       onError: (error) => {
         logger.error('bus.listener_failed', {}, error);

@@ -93,7 +93,7 @@ export function createLegacyProtocol(engine: Engine): LegacyProtocol {
     session: SessionRecord,
     subscriptions: readonly string[],
   ): Promise<void> => {
-    await sessions.update(session.id, { subscriptions });
+    await withinBounds(() => sessions.update(session.id, { subscriptions }));
     // Whoever holds the session's stream must look again.
     await engine.bus.publish(`session.${session.id}`, 'changed');
   };
@@ -147,7 +147,7 @@ export function createLegacyProtocol(engine: Engine): LegacyProtocol {
   return {
     initialize: async (request, caller, sessionId) => {
       const session = parseInitialize(request, caller, sessionId, engine);
-      const evicted = await sessions.create(session);
+      const evicted = await withinBounds(() => sessions.create(session));
       await Promise.all(evicted.map(endStreams));
       const result = JSON.stringify({
         protocolVersion: session.protocolVersion,
@@ -229,6 +229,17 @@ function parseInitialize(request: JsonRpcRequest, caller: Caller, id: string, en
       principal.expiresAt ?? Number.MAX_SAFE_INTEGER,
     ),
   };
+}
+
+/** What a client makes us remember of it has a bound, and passing it is the client's fault. */
+async function withinBounds<Value>(store: () => Promise<Value>): Promise<Value> {
+  try {
+    return await store();
+  } catch (error) {
+    if (error instanceof RangeError)
+      throw invalid('the client describes itself, or subscribes, at too great a length');
+    throw error;
+  }
 }
 
 function invalid(problem: string): ProtocolError {
