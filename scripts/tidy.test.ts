@@ -5,6 +5,7 @@ import { importCycles } from './tidy/import-cycles.ts';
 import { importDirection } from './tidy/import-direction.ts';
 import type { Rule } from './tidy/repository.ts';
 import { secondDoors } from './tidy/second-doors.ts';
+import { wholeLock } from './tidy/whole-lock.ts';
 import { listFileSizes, listFunctionSizes } from './tidy/sizes.ts';
 
 type Files = Readonly<Record<string, string>>;
@@ -118,6 +119,15 @@ const samples: readonly { rule: Rule; clean: Files; broken: Files; at: string }[
     clean: { 'a.md': 'a registry of names, ./shared, network/works' },
     broken: { 'a.json': `"${['https://registry', 'example.org'].join('.')}"` },
     at: 'a.json:1',
+  },
+  {
+    rule: wholeLock,
+    clean: {
+      'package-lock.json':
+        '{"packages":{"node_modules/a":{"optionalDependencies":{"a-x64":"1"}},"node_modules/a-x64":{}}}',
+    },
+    broken: { 'package-lock.json': '{"packages":{"node_modules/a":{"optionalDependencies":{"a-x64":"1"}}}}' },
+    at: 'package-lock.json',
   },
   { rule: forbiddenWords, clean: {}, broken: { 'a.md': `see ${outside}/x` }, at: 'a.md:1' },
 ];

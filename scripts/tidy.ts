@@ -9,6 +9,7 @@ import { importCycles } from './tidy/import-cycles.ts';
 import { importDirection } from './tidy/import-direction.ts';
 import { loadRepository, type Rule } from './tidy/repository.ts';
 import { secondDoors } from './tidy/second-doors.ts';
+import { wholeLock } from './tidy/whole-lock.ts';
 import { listFileSizes, listFunctionSizes, type Size } from './tidy/sizes.ts';
 
 const usualFileLines = 240;
@@ -23,6 +24,7 @@ const rules: readonly Rule[] = [
   wholesaleExports,
   documentPaths,
   forbiddenWords,
+  wholeLock,
 ];
 
 const repository = loadRepository(process.cwd());
