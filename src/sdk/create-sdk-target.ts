@@ -7,6 +7,7 @@ import type { SealedBox } from '../mcp/sealed-box.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { BuildTimes, slowBuildMs, trialBuilds } from './build-times.ts';
 import { toAuthInfo } from './caller.ts';
+import { ClosingQueue } from './closing-queue.ts';
 import { HostedExchange } from './hosted-exchange.ts';
 import { InstanceSource } from './instance-source.ts';
 import { dismiss, learnServer } from './learn-server.ts';
@@ -72,6 +73,7 @@ class SdkTarget implements DispatchTarget {
   readonly #logger: SdkLogger;
   readonly #resourceMetadataUrl: string | undefined;
   readonly #visits = new NotificationVisits();
+  readonly #closing = new ClosingQueue((hosted) => this.#close(hosted));
 
   constructor(
     source: InstanceSource,
@@ -108,7 +110,7 @@ class SdkTarget implements DispatchTarget {
       throw exchange.signal.aborted ? toCancellation(exchange.signal) : error;
     } finally {
       exchange.signal.removeEventListener('abort', onAbort);
-      this.#closeSoon(hosted);
+      this.#closing.add(hosted);
     }
   }
 
@@ -119,7 +121,7 @@ class SdkTarget implements DispatchTarget {
   }
 
   async close(): Promise<void> {
-    await this.#visits.close();
+    await Promise.all([this.#visits.close(), this.#closing.drain()]);
   }
 
   async #create(exchange: Exchange): Promise<HostedExchange> {
@@ -147,14 +149,6 @@ class SdkTarget implements DispatchTarget {
     // The SDK reads the notification in a later turn; closing at once would give handlers another reason.
     await nextTurn();
     await this.#close(hosted);
-  }
-
-  /**
-   * Once the SDK has put the answered request away: closed in the same turn, it would tell the handler's signal that
-   * the call was aborted.
-   */
-  #closeSoon(hosted: HostedExchange): void {
-    setImmediate(() => void this.#close(hosted));
   }
 
   /** The answer stands whatever the author's own `close` or `onclose` does. */

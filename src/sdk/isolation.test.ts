@@ -4,6 +4,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it, vi } from 'vitest';
 import type { DispatchTarget } from '../mcp/dispatch-target.ts';
+import { maxClosing } from './closing-queue.ts';
 import { createSdkTarget } from './create-sdk-target.ts';
 import {
   createExchange,
@@ -100,6 +101,24 @@ describe('what an exchange leaves behind', () => {
     controller.abort();
     await expect(waiting).rejects.toThrow('Request cancelled');
     await vi.waitFor(() => expect(closed).toBe(1));
+  });
+
+  it('is bounded in a burst that never yields to the event loop', async () => {
+    let open = 0;
+    const target = await createSdkTarget(
+      () => {
+        open += 1;
+        const server = createHostedServer();
+        server.server.onclose = () => (open -= 1);
+        return server;
+      },
+      { box },
+    );
+    for (let round = 0; round < maxClosing + 50; round += 1)
+      await call(target, 'listen', createExchange('modern'));
+    expect(open).toBeLessThanOrEqual(maxClosing + 1);
+    await target.close();
+    expect(open).toBe(0);
   });
 
   it('is bounded for notifications, and nothing once the target is closed', async () => {
