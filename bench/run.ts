@@ -13,7 +13,7 @@ import { connectionCount, prepareCase, warmUp, type PreparedCase } from './sampl
 import { ServerPool } from './server-pool.ts';
 
 const help = `npm run bench -- [options]
-  --rounds <n>     rounds over all cases, interleaved; default 9
+  --rounds <n>     rounds over all cases, interleaved; default 7
   --seconds <n>    length of one sample; default 0.5
   --only <words>   cases whose name contains one of these, separated by commas; bare is always measured
   --no-extras      leave out cold start, memory and session figures
@@ -106,7 +106,7 @@ function isWanted({ name }: BenchCase, only: readonly string[]): boolean {
 function parseOptions(): Options | undefined {
   const { values } = parseArgs({
     options: {
-      rounds: { type: 'string', default: '9' },
+      rounds: { type: 'string', default: '7' },
       seconds: { type: 'string', default: '0.5' },
       only: { type: 'string', default: '' },
       json: { type: 'boolean', default: false },
