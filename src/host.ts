@@ -51,7 +51,10 @@ export interface HostOptions {
 
 /** A host, ready to serve. */
 export interface Host {
-  /** Present when this host created the first tenant and its key; the key is seen only now. */
+  /**
+   * Present when this host created the first tenant and its key, which happens in `listen`, or in the first `fetch`
+   * where another runtime listens; the key is seen only now.
+   */
   readonly firstRun: FirstRun | undefined;
   /** Tenants and API keys; absent when the transport is stdio, which has no callers to tell apart. */
   readonly identity: Identity | undefined;
@@ -86,10 +89,18 @@ export async function createHost(options: HostOptions): Promise<Host> {
   const target = await createTarget(options.server, box, config, logger);
   const engine = await createEngineOf(target, box, config, logger);
   const identity = config.server.transport === 'stdio' ? undefined : await openIdentity(config, secrets);
-  const firstRun = await identity?.ensureFirst();
   const web = identity === undefined ? undefined : createWeb(identity, engine, config, logger);
   let server: NodeServer | undefined;
   let closing: Promise<void> | undefined;
+  let firstRun: FirstRun | undefined;
+  let isFirstEnsured = false;
+
+  // Not before there is an address to reach this host at: who is told that the port is taken is never shown the key.
+  const ensureFirst = async (): Promise<void> => {
+    if (isFirstEnsured) return;
+    firstRun = (await identity?.ensureFirst()) ?? firstRun;
+    isFirstEnsured = true;
+  };
 
   const close = async (): Promise<void> => {
     const graceMs = config.server.shutdownGraceMs;
@@ -102,7 +113,9 @@ export async function createHost(options: HostOptions): Promise<Host> {
   };
 
   return {
-    firstRun,
+    get firstRun() {
+      return firstRun;
+    },
     identity,
     listen: async () => {
       if (web === undefined) throw new TypeError('this host serves stdio: MCP_TRANSPORT is stdio');
@@ -119,6 +132,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
           streamBufferBytes: config.streams.streamBufferBytes,
         },
       });
+      await ensureFirst();
       return { url: `${toPublicUrl(config, server.address)}/mcp` };
     },
     serveStdio: async (input, output) => {
@@ -132,6 +146,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
     },
     fetch: async (request) => {
       if (web === undefined) throw new TypeError('this host serves stdio: MCP_TRANSPORT is stdio');
+      // The request meets the same failure, and tells it.
+      await ensureFirst().catch(() => undefined);
       return web.fetch(request);
     },
     publish: (change) => engine.changes.publish(change),

@@ -17,8 +17,11 @@ export async function run(): Promise<void> {
     createHost: async (options) => {
       // Loaded only by the commands that serve: it brings the drivers with it.
       const { createHost } = await import('../host.ts');
-      const host = await createHost(options);
-      return { ...host, serveStdio: () => host.serveStdio(process.stdin, process.stdout) };
+      return createHost(options);
+    },
+    openIdentity: async (config, secrets) => {
+      const { openIdentity } = await import('../identity.ts');
+      return openIdentity(config, secrets);
     },
   });
   // A hosted module may have left timers or sockets behind; the command is over all the same.
