@@ -4,7 +4,6 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Readable, Writable } from 'node:stream';
-import type { McpServerFactory } from '@modelcontextprotocol/server';
 import { KeyAuthenticator } from './auth/key-authenticator.ts';
 import type { FirstRun } from './auth/first-run.ts';
 import type { Config, Secrets } from './config/config.ts';
@@ -28,6 +27,7 @@ import { createEngine, type Engine } from './mcp/engine.ts';
 import { createSealedBox, type SealedBox, toSealingKey } from './mcp/sealed-box.ts';
 import { isServerDefinition, type ServerDefinition } from './mcp/server-definition.ts';
 import { serveStdio } from './mcp/stdio-connection.ts';
+import type { McpServerFactory } from './sdk/index.ts';
 import { createMemoryEventLog } from './sessions/memory-event-log.ts';
 import { createMemoryMessageBus } from './sessions/memory-message-bus.ts';
 import { createMemorySessionStore } from './sessions/memory-session-store.ts';
@@ -177,6 +177,7 @@ async function createTarget(
   logger: Logger,
 ): Promise<DispatchTarget> {
   if (isServerDefinition(server)) return compileServer(server);
+  const { publicUrl } = config.server;
   // Loaded only when one is hosted: the official SDK is an optional peer.
   const { createSdkTarget } = await import('./sdk/index.ts');
   // It calls the factory at once and refuses what is not a server of the SDK.

@@ -24,7 +24,12 @@ export interface EventSink {
 
 /** How a call is answered: one JSON text, or a stream. */
 export type CallOutcome =
-  | { readonly kind: 'json'; readonly status: number; readonly text: string }
+  | {
+      readonly kind: 'json';
+      readonly status: number;
+      readonly text: string;
+      readonly headers: Readonly<Record<string, string>> | undefined;
+    }
   | { readonly kind: 'stream'; readonly stream: CallStream };
 
 /** The stream of one call, from its first message to its response. */
@@ -45,8 +50,8 @@ export interface Reply {
   upgrade(): CallStream;
   /** Sends a message ahead of the response; after it, nothing. */
   push(message: string): void;
-  /** Gives the response. Only the first counts. */
-  finish(status: number, text: string): void;
+  /** Gives the response. Only the first counts. Status and headers only reach HTTP when it is the whole answer. */
+  finish(status: number, text: string, headers?: Readonly<Record<string, string>>): void;
 }
 
 /**
@@ -88,10 +93,10 @@ export class CallReply implements Reply {
     if (!this.#isFinished) this.upgrade().write(message);
   }
 
-  finish(status: number, text: string): void {
+  finish(status: number, text: string, headers?: Readonly<Record<string, string>>): void {
     if (this.#isFinished) return;
     this.#isFinished = true;
-    if (this.#stream === undefined) this.#decide({ kind: 'json', status, text });
+    if (this.#stream === undefined) this.#decide({ kind: 'json', status, text, headers });
     else this.#stream.finish(text);
   }
 }

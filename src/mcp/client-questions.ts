@@ -29,7 +29,7 @@ export type CheckedAnswer =
  * @see MCP 2026-07-28, Base Protocol, `_meta`: a server MUST NOT rely on capabilities the client has not declared
  */
 export function requireCapability(question: ClientQuestion, declared: ClientCapabilities): void {
-  const required = missingCapability(question, declared);
+  const required = missingCapability(question, onlyObjects(declared));
   if (required === undefined) return;
   const [name] = Object.keys(required);
   throw new ProtocolError(
@@ -48,6 +48,11 @@ export async function checkAnswer(question: ClientQuestion, answer: unknown): Pr
   }
   const objection = await question.objection?.(answer);
   return objection === undefined ? { isValid: true, answer } : { isValid: false, problem: objection };
+}
+
+/** What a client declares was not checked when it came: a capability that is no object is none. */
+function onlyObjects(declared: ClientCapabilities): ClientCapabilities {
+  return Object.fromEntries(Object.entries(declared).filter(([, value]) => isRecord(value)));
 }
 
 function missingCapability(

@@ -39,12 +39,11 @@ export function compilePrompts(prompts: readonly AnyPrompt[], resultText: Result
     },
     get: async (params, exchange) => {
       const { name } = params;
-      const prompt = typeof name === 'string' ? table.get(name) : undefined;
+      if (typeof name !== 'string')
+        throw new ProtocolError(protocolErrorCodes.invalidParams, 'Invalid params: name must be a string');
+      const prompt = table.get(name);
       if (prompt === undefined)
-        throw new ProtocolError(
-          protocolErrorCodes.invalidParams,
-          `Unknown prompt: ${String(name).slice(0, 128)}`,
-        );
+        throw new ProtocolError(protocolErrorCodes.invalidParams, `Unknown prompt: ${name.slice(0, 128)}`);
       const input = params['arguments'] ?? {};
       if (!isRecord(input))
         throw new ProtocolError(

@@ -50,12 +50,11 @@ export function compileTools(tools: readonly AnyTool[], resultText: ResultText):
     listed: [...table.values()].map(toListed),
     call: async (params, exchange) => {
       const { name } = params;
-      const tool = typeof name === 'string' ? table.get(name) : undefined;
+      if (typeof name !== 'string')
+        throw new ProtocolError(protocolErrorCodes.invalidParams, 'Invalid params: name must be a string');
+      const tool = table.get(name);
       if (tool === undefined)
-        throw new ProtocolError(
-          protocolErrorCodes.invalidParams,
-          `Unknown tool: ${String(name).slice(0, 128)}`,
-        );
+        throw new ProtocolError(protocolErrorCodes.invalidParams, `Unknown tool: ${name.slice(0, 128)}`);
       const input = params['arguments'] ?? {};
       if (!isRecord(input))
         throw new ProtocolError(

@@ -82,7 +82,9 @@ export function classify(value: unknown): Incoming {
       ? { kind: 'request', message: value as unknown as JsonRpcRequest }
       : { kind: 'notification', message: value as unknown as JsonRpcNotification };
   }
-  if (hasId && (isRecord(value['result']) || isErrorObject(value['error']))) {
+  // JSON-RPC 2.0, section 5: a result or an error, not both.
+  const { result, error } = value;
+  if (hasId && (error === undefined ? isRecord(result) : result === undefined && isErrorObject(error))) {
     return { kind: 'response', message: value as unknown as JsonRpcResponse };
   }
   return {

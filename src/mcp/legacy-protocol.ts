@@ -159,9 +159,9 @@ export function createLegacyProtocol(engine: Engine): LegacyProtocol {
     },
     answer: (request, { caller, session, reply }) => {
       const exchange = createExchange(request.id, session, caller, reply);
-      const finish = ({ status, text }: RpcReply): void => {
+      const finish = ({ status, text, headers }: RpcReply): void => {
         forget();
-        reply.finish(status, text);
+        reply.finish(status, text, headers);
       };
       const fail = (error: unknown): void => {
         finish(toErrorReply(request.id, error, { era: 'legacy', requestId: caller.requestId, logger }));

@@ -97,9 +97,9 @@ export function createModernProtocol(engine: Engine): ModernProtocol {
         },
         engine,
       );
-      const finish = ({ status, text }: RpcReply): void => {
+      const finish = ({ status, text, headers }: RpcReply): void => {
         forget();
-        reply.finish(status, text);
+        reply.finish(status, text, headers);
       };
       const fail = (error: unknown): void => {
         finish(toErrorReply(request.id, error, { era: 'modern', requestId: caller.requestId, logger }));

@@ -82,7 +82,8 @@ export function decodeHeaderValue(value: string): string | undefined {
 function agrees(sent: string, expected: unknown, type: ParameterHeader['type']): boolean {
   if (type === 'integer')
     return typeof expected === 'number' && sent.trim() !== '' && Number(sent) === expected;
-  return sent === String(expected) && typeof expected === type;
+  // The type first: what a client sends as an object may have no text at all.
+  return typeof expected === type && sent === String(expected);
 }
 
 function readPath(input: Readonly<Record<string, unknown>>, path: readonly string[]): unknown {

@@ -8,6 +8,8 @@ import type { JsonRpcId } from './protocol-types.ts';
 export interface RpcReply {
   readonly status: number;
   readonly text: string;
+  /** That belong to a failure, e.g. `WWW-Authenticate`. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -40,6 +42,11 @@ export function toErrorReply(id: JsonRpcId | undefined, error: unknown, context:
     const status = context.era === 'modern' ? (modernStatus.get(error.code) ?? 200) : 200;
     return { status, text: renderError(id, error) };
   }
+  if (error instanceof RequestError) {
+    // Told in HTTP while the answer is undecided, e.g. a scope challenge; the JSON-RPC code is the status.
+    const { status, headers, message, code } = error;
+    return { status, headers, text: renderError(id, { code: status, message, data: { code } }) };
+  }
   const { requestId, logger } = context;
   const what = error instanceof HandlerFailure ? error.what : 'request';
   logger.error(
@@ -48,7 +55,7 @@ export function toErrorReply(id: JsonRpcId | undefined, error: unknown, context:
     error instanceof HandlerFailure ? error.cause : error,
   );
   const message =
-    error instanceof UpstreamError || error instanceof RequestError
+    error instanceof UpstreamError
       ? 'A service that this server needs is unavailable; try again'
       : `Internal error (request ${requestId})`;
   return { status: 200, text: renderError(id, { code: protocolErrorCodes.internalError, message }) };

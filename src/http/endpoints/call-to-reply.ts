@@ -28,7 +28,13 @@ export interface CallToReplyOptions {
 export function callToReply(reply: CallReply, options: CallToReplyOptions): Promise<HttpReply> {
   return reply.outcome.then((outcome) =>
     outcome.kind === 'json'
-      ? { kind: 'full', status: outcome.status, headers: jsonHeaders, body: outcome.text, log: options.log }
+      ? {
+          kind: 'full',
+          status: outcome.status,
+          headers: outcome.headers === undefined ? jsonHeaders : { ...jsonHeaders, ...outcome.headers },
+          body: outcome.text,
+          log: options.log,
+        }
       : toStreamReply(outcome, options),
   );
 }
