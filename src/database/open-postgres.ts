@@ -12,12 +12,16 @@ const poolSize = 10;
 const connectTimeoutMs = 5000;
 const idleTimeoutMs = 30_000;
 /** Kept on this side: poolers refuse a connection that sets `statement_timeout`. */
-const queryTimeoutMs = 10_000;
+const defaultQueryTimeoutMs = 10_000;
 const keepAliveDelayMs = 10_000;
 const int8TypeId = 20;
 
-/** Opens a pool on a PostgreSQL server. Each wait in it has an end. */
-export async function openPostgres(url: string): Promise<Database> {
+/**
+ * Opens a pool on a PostgreSQL server. Each wait in it has an end.
+ *
+ * @param queryTimeoutMs longest wait for the answer to one query. Default 10,000
+ */
+export async function openPostgres(url: string, queryTimeoutMs: number = defaultQueryTimeoutMs): Promise<Database> {
   const address = toAddress(url);
   const settings: pg.PoolConfig = {
     connectionString: url,

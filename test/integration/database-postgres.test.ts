@@ -1,9 +1,11 @@
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeApiKeyStore } from '../../src/auth/api-key-store.contract.ts';
 import { KeyAuthenticator } from '../../src/auth/key-authenticator.ts';
 import { KeyService } from '../../src/auth/key-service.ts';
 import { describeTenantStore } from '../../src/auth/tenant-store.contract.ts';
 import { openDatabase } from '../../src/database/open-database.ts';
+import { openPostgres } from '../../src/database/open-postgres.ts';
 import { SqlApiKeyStore } from '../../src/database/sql-api-key-store.ts';
 import { SqlTenantStore } from '../../src/database/sql-tenant-store.ts';
 import { ConfigError, UpstreamError } from '../../src/errors.ts';
@@ -142,4 +144,31 @@ test('a server that restarts is an outage, not a wrong key; then everything work
   await expect.poll(() => ended, { timeout: 15_000 }).toEqual([known.key.id]);
   await authenticator.close();
   await close();
+});
+
+test('connections to a server that vanished without a word are not used again', async () => {
+  const url = new URL(await server.createDatabase());
+  const { port, hostname } = url;
+  const sockets: Socket[] = [];
+  const proxy = createServer((socket) => {
+    const upstream = connect(Number(port), hostname);
+    for (const end of [socket, upstream]) end.on('error', () => undefined);
+    socket.pipe(upstream).pipe(socket);
+    sockets.push(socket, upstream);
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  url.port = String((proxy.address() as AddressInfo).port);
+  const database = await openPostgres(url.href, 300);
+  await Promise.all(Array.from({ length: 5 }, () => database.check()));
+  expect(sockets.length).toBeGreaterThan(2);
+  // Nothing passes on the connections there are, in either direction, and nobody is told.
+  for (const socket of sockets) socket.unpipe().pause();
+  const frozen = sockets.length;
+  await expect(Promise.all(Array.from({ length: 5 }, () => database.check()))).rejects.toBeInstanceOf(UpstreamError);
+  await expect.poll(() => database.check().then(() => 'up', () => 'down'), { timeout: 3000 }).toBe('up');
+  await Promise.all(Array.from({ length: 10 }, () => database.check()));
+  expect(sockets.length).toBeGreaterThan(frozen);
+  await database.close();
+  for (const socket of sockets) socket.destroy();
+  await new Promise((resolve) => proxy.close(resolve));
 });
