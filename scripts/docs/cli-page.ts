@@ -15,6 +15,7 @@ export function renderCliPage(): string {
     print: () => undefined,
     printError: () => undefined,
     createHost: unused,
+    openIdentity: unused,
     input: new PassThrough(),
     output: new PassThrough(),
     signals: { on: unused },

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ConfigError, UpstreamError } from '../errors.ts';
+import { openIdentity } from '../identity.ts';
 import { runCommandLine } from './command-line.ts';
 import type { StartedHost } from './commands/start.ts';
 import { renderFailure } from './render-failure.ts';
@@ -46,6 +47,7 @@ function run(
       texts.error += text;
     },
     createHost: async () => host,
+    openIdentity,
     input: process.stdin,
     output: process.stdout,
     signals,
@@ -86,6 +88,17 @@ describe('exit codes', () => {
   });
 });
 
+it('mooring tenants and mooring keys work on the data folder that the configuration names', async () => {
+  const tenant = run(['tenants', 'create', '--name', 'Acme', '--id', 'acme']);
+  expect(await tenant.code).toBe(0);
+  const key = run(['keys', 'create', '--name', 'laptop', '--tenant', 'acme'], { KEY_PREFIX: 'fp' });
+  expect(await key.code).toBe(0);
+  expect(key.texts.out).toMatch(/fp_mcp_[0-9a-f]{48,}/);
+  const list = run(['keys', 'list', '--tenant', 'acme', '--json']);
+  expect(await list.code).toBe(0);
+  expect(list.texts.out).toContain('laptop');
+});
+
 describe('mooring start', () => {
   it('lists every wrong setting, flags by their own name, before anything else', async () => {
     const { code, texts } = run(['start', 'absent.mjs', '--port', 'x'], {
@@ -103,6 +116,17 @@ describe('mooring start', () => {
       /^mooring: The data folder \S+ cannot be written \(ENOTDIR\)\..*DATA_DIR\.\n$/,
     );
   });
+
+  it.runIf(process.platform === 'linux')(
+    'fails at once where the system says that nothing is there',
+    async () => {
+      const { code, texts } = run(['start', 'server.mjs'], { DATA_DIR: '/proc/mooring/data' });
+      expect(await code).toBe(1);
+      expect(texts.error).toMatch(
+        /^mooring: The data folder \/proc\/mooring\/data cannot be written \(ENOENT\)/,
+      );
+    },
+  );
 
   it('shows the key of a first run, and stops with 0 on a signal once the host is closed', async () => {
     let finishClosing = (): void => undefined;

@@ -1,5 +1,10 @@
 import { Command, CommanderError } from 'commander';
+import type { Config, Secrets } from '../config/config.ts';
+import { loadConfig } from '../config/load-config.ts';
+import { addKeysCommand, type OpenedKeys } from './commands/keys.ts';
 import { addStartCommand, type StartDeps } from './commands/start.ts';
+import { addTenantsCommand } from './commands/tenants.ts';
+import { prepareDataFolder } from './prepare-data-folder.ts';
 import { renderFailure } from './render-failure.ts';
 
 /** What the command line needs of its surroundings. */
@@ -7,6 +12,8 @@ export interface CommandLineDeps extends StartDeps {
   readonly version: string;
   /** Text about failures and usage, on stderr. */
   readonly printError: (text: string) => void;
+  /** Opens the tenants and keys that a configuration names. */
+  readonly openIdentity: (config: Config, secrets: Secrets) => Promise<OpenedKeys>;
 }
 
 const usageExitCode = 2;
@@ -27,9 +34,13 @@ export function createCommandLine(deps: CommandLineDeps): Command {
 Examples:
   $ mooring start servers/notes
   $ mooring start ./server.js --stdio
+  $ mooring keys create --name laptop
   $ mooring start --help`,
     );
   addStartCommand(program, deps);
+  const identityDeps = { openKeys: () => openKeys(deps), write: (line: string) => deps.print(`${line}\n`) };
+  addKeysCommand(program, identityDeps);
+  addTenantsCommand(program, identityDeps);
   return program;
 }
 
@@ -50,4 +61,10 @@ export async function runCommandLine(args: readonly string[], deps: CommandLineD
     deps.printError(renderFailure(error, { withStack }));
     return failureExitCode;
   }
+}
+
+async function openKeys(deps: CommandLineDeps): Promise<OpenedKeys> {
+  const { config, secrets } = await loadConfig(deps);
+  prepareDataFolder(config.storage.dataDir);
+  return deps.openIdentity(config, secrets);
 }

@@ -1,5 +1,4 @@
-import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
-import { dirname, relative } from 'node:path';
+import { relative } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import type { Command } from 'commander';
 import type { Environment } from '../../config/env.ts';
@@ -10,6 +9,7 @@ import { createLogger, type Logger } from '../../telemetry/logger.ts';
 import { CommandFailure } from '../command-failure.ts';
 import { renderFirstRun, renderLaterRun } from '../first-run-text.ts';
 import { loadServerModule } from '../load-server-module.ts';
+import { prepareDataFolder } from '../prepare-data-folder.ts';
 import { renderSettingsHelp } from '../settings-help.ts';
 import { closeWithin, type SignalSource, stopOnSignals } from '../stop-on-signals.ts';
 
@@ -77,7 +77,7 @@ async function start(module: string, flags: StartFlags, deps: StartDeps): Promis
     flags: toRawSettings(flags),
   });
   const { dataDir } = config.storage;
-  prepareFolder(dataDir);
+  prepareDataFolder(dataDir);
   const logger = createLogger({ level: config.log.logLevel });
   watchUncaught(deps, logger);
   const hosted = await loadServerModule(module, { workingDir: deps.workingDir, dataDir });
@@ -138,38 +138,6 @@ function watchUncaught({ signals, exit }: StartDeps, logger: Logger): void {
     logger.error('process.uncaught_exception', {}, error);
     void logger.flush().then(() => exit(1));
   });
-}
-
-/** Made readable for its owner only: keys' hashes and tenants' data live in it. */
-function prepareFolder(path: string): void {
-  try {
-    createFolder(path);
-    accessSync(path, constants.W_OK | constants.X_OK);
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason';
-    throw new CommandFailure(
-      `The data folder ${path} cannot be written (${code}). Allow it, or choose another with DATA_DIR.`,
-      { cause: error },
-    );
-  }
-}
-
-/**
- * One folder at a time, because Node.js 20 never returns from a recursive `mkdir` where the system answers ENOENT for
- * a parent that exists, as below `/proc`.
- */
-function createFolder(path: string): void {
-  if (!existsSync(dirname(path))) createFolder(dirname(path));
-  mkdirIfAbsent(path);
-}
-
-/** Another process may make the same folder at the same time; what is there must be a folder. */
-function mkdirIfAbsent(path: string): void {
-  try {
-    mkdirSync(path, { mode: 0o700 });
-  } catch (error) {
-    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error;
-  }
 }
 
 function toRawSettings(flags: StartFlags): ReadonlyMap<string, RawSetting> {
