@@ -39,6 +39,19 @@ describe('fetch', () => {
     expect(test.lines).toHaveLength(1);
   });
 
+  it('tells the request, too, that its client cancelled the stream', async () => {
+    let closes = 0;
+    const test = createTestEdge({
+      answer: (request) => {
+        request.onClose(() => (closes += 1));
+        return { kind: 'stream', status: 200, headers: {}, open: () => {} };
+      },
+    });
+    const reply = await createFetch(test.edge)(new Request(url, { method: 'POST', headers }));
+    await reply.body?.cancel();
+    expect(closes).toBe(1);
+  });
+
   it('tells the handler that the request was aborted', async () => {
     const abort = new AbortController();
     let closes = 0;

@@ -41,10 +41,24 @@ export function createFetch(
   };
 }
 
-function toHead(request: Request): RequestHead {
+/** A head that can be told that its client has left: by its signal, or by cancelling the body of the reply. */
+interface WebHead extends RequestHead {
+  leave(): void;
+}
+
+function toHead(request: Request): WebHead {
   const url = new URL(request.url);
   const headers: Record<string, string> = {};
   for (const [name, value] of request.headers) headers[name] = value;
+  const listeners: (() => void)[] = [];
+  let isGone = false;
+  const leave = (): void => {
+    if (isGone) return;
+    isGone = true;
+    for (const listener of listeners) listener();
+  };
+  if (request.signal.aborted) leave();
+  else request.signal.addEventListener('abort', leave, { once: true });
   return {
     method: request.method,
     path: url.pathname,
@@ -52,9 +66,10 @@ function toHead(request: Request): RequestHead {
     headers: headers satisfies RequestHeaders,
     host: headers['host'] ?? url.host,
     onClose(listener) {
-      if (request.signal.aborted) listener();
-      else request.signal.addEventListener('abort', listener, { once: true });
+      if (isGone) listener();
+      else listeners.push(listener);
     },
+    leave,
   };
 }
 
@@ -92,7 +107,7 @@ interface ByteStreamOptions {
 
 function toByteStream(
   reply: StreamReply,
-  head: RequestHead,
+  head: WebHead,
   options: ByteStreamOptions,
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
@@ -105,6 +120,8 @@ function toByteStream(
     state = 'gone';
     options.ended();
     for (const listener of listeners) listener();
+    // A runtime may cancel the reply's body without ever aborting the request's signal.
+    head.leave();
   }
 
   function cut(reason: string): void {
