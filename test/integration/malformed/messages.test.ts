@@ -1,0 +1,77 @@
+/** JSON-RPC that is not, and parameters that nobody expects, in both eras. */
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, test } from 'vitest';
+import { type Aim, check, legacyVersion, takeAim, toPost, toSessionHeaders } from './aim.ts';
+import { legacyMessages, modernMessages, strayResponses, toModernHeaders } from './sound-messages.ts';
+import { brokenText, mutated, valueText } from './wire-text.ts';
+
+const timeoutMs = 240_000;
+let aim: Aim;
+
+beforeAll(async () => {
+  aim = await takeAim();
+  await aim.expectServing();
+  aim.target.markHeap();
+});
+
+afterAll(async () => {
+  await aim.close();
+});
+
+const modernCase = fc
+  .constantFrom(...modernMessages)
+  .chain((message) => mutated(message).map((text) => ({ text, headers: toModernHeaders(message) })));
+
+const legacyCase = fc.tuple(
+  legacyVersion,
+  fc.oneof(...[...legacyMessages, ...strayResponses].map((message) => mutated(message))),
+);
+
+describe('messages', () => {
+  test('of the modern era, wrong anywhere, are answered as JSON-RPC', { timeout: timeoutMs }, async () => {
+    await check(modernCase, 7000, ({ text, headers }) =>
+      aim.fire(toPost(text, { ...aim.headers, ...headers })),
+    );
+  });
+
+  test('of a session, wrong anywhere, are answered as JSON-RPC', { timeout: timeoutMs }, async () => {
+    await check(legacyCase, 7000, async ([version, text]) =>
+      aim.fire(toPost(text, await toSessionHeaders(aim, version))),
+    );
+  });
+
+  test('that are any JSON or nearly JSON are refused', { timeout: timeoutMs }, async () => {
+    const cases = fc.record({
+      text: fc.oneof(valueText, brokenText),
+      inSession: fc.boolean(),
+      version: legacyVersion,
+    });
+    await check(cases, 4000, async ({ text, inSession, version }) =>
+      aim.fire(toPost(text, inSession ? await toSessionHeaders(aim, version) : aim.headers), 'http'),
+    );
+  });
+
+  test('in batches, mixed, nested, empty, are answered as JSON-RPC', { timeout: timeoutMs }, async () => {
+    const item = fc.oneof(
+      { weight: 6, arbitrary: legacyCase.map(([, text]) => text) },
+      { weight: 1, arbitrary: valueText },
+      { weight: 1, arbitrary: modernCase.map(({ text }) => text) },
+    );
+    const batches = fc.array(item, { maxLength: 5 }).map((items) => `[${items.join(',')}]`);
+    await check(fc.tuple(legacyVersion, batches), 3000, async ([version, text]) =>
+      aim.fire(toPost(text, await toSessionHeaders(aim, version))),
+    );
+  });
+
+  test('without a credential are refused unread', { timeout: timeoutMs }, async () => {
+    const { Authorization: _, ...headers } = aim.headers;
+    const cases = fc.oneof(
+      modernCase.map(({ text }) => text),
+      brokenText,
+    );
+    await check(cases, 2000, async (text) => {
+      const received = await aim.fire(toPost(text, headers));
+      if (received?.status !== 401) throw new Error(`status ${received?.status}`);
+    });
+  });
+});
