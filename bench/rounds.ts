@@ -13,6 +13,7 @@ const casesBetweenBare = 3;
 export const noisyShare = 0.12;
 const maxRetakingMs = 60_000;
 const pauseBeforeRetakeMs = 200;
+const minRounds = 3;
 
 /** A sample and what it is in terms of the yardstick beside it. */
 export interface RatedSample extends Sample {
@@ -24,6 +25,8 @@ export interface RatedSample extends Sample {
 export interface RoundsOptions {
   readonly rounds: number;
   readonly sampleMs: number;
+  /** After this long no further round is begun, once `minRounds` are done. */
+  readonly limitMs: number;
   readonly report: (line: string) => void;
   /** Told once of a case whose answers went wrong; it is not measured again. */
   readonly onFailure: (benchCase: BenchCase, error: unknown) => void;
@@ -45,7 +48,12 @@ export async function runRounds(
     samples.get(bare.benchCase)?.push({ ...sample, rpsRatio: 1, cpuRatio: 1 });
     return sample;
   };
+  const startedAt = performance.now();
   for (let index = 0; index < options.rounds; index += 1) {
+    if (index >= minRounds && performance.now() - startedAt > options.limitMs) {
+      options.report(`time is up after ${index} rounds`);
+      break;
+    }
     options.report(`round ${index + 1} of ${options.rounds}`);
     // Every other round runs backwards, so that no case always follows the same neighbour.
     const order = (index % 2 === 0 ? others : others.toReversed()).filter((each) => !failed.has(each));
