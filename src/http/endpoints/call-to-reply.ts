@@ -54,8 +54,9 @@ function toStreamReply(
         else forget();
       },
       end: (reason) => {
-        if (reason === 'stopping') stream.release(engine.limits.retryMs);
-        else cancel();
+        // A stopping instance lets its calls finish. Released now, the client would come back to an instance that
+        // refuses it, and then to one that may not have heard of the call.
+        if (reason !== 'stopping') cancel();
       },
     });
     sink.onClose(forget);
