@@ -57,7 +57,8 @@ export function describeApiKeyStore(name: string, open: () => Promise<OpenedKeyS
     });
 
     test('pages run oldest first through one tenant, and keys of one moment are not lost between them', async () => {
-      for (let n = 1; n <= 5; n += 1) await keys.insert({ ...toKey(n), createdAt: n < 4 ? 10 : 20 }, toHash(n));
+      for (let n = 1; n <= 5; n += 1)
+        await keys.insert({ ...toKey(n), createdAt: n < 4 ? 10 : 20 }, toHash(n));
       await keys.insert({ ...toKey(6), tenantId: 'shop' }, toHash(6));
       const seen: string[] = [];
       let after: ApiKey | undefined;
@@ -92,7 +93,9 @@ export function describeApiKeyStore(name: string, open: () => Promise<OpenedKeyS
     test('of many writers that read the same key, one wins', async () => {
       const stored = await keys.insert(toKey(1), toHash(1));
       const results = await Promise.all(
-        [1, 2, 3, 4, 5, 6].map((n) => (n % 2 ? keys : stores.otherKeys).update(stored, { name: `writer ${n}` })),
+        [1, 2, 3, 4, 5, 6].map((n) =>
+          (n % 2 ? keys : stores.otherKeys).update(stored, { name: `writer ${n}` }),
+        ),
       );
       const winners = results.filter((key) => key !== undefined);
       expect(winners).toHaveLength(1);
@@ -103,7 +106,12 @@ export function describeApiKeyStore(name: string, open: () => Promise<OpenedKeyS
       const stored = await keys.insert(toKey(1), toHash(1));
       const results = await Promise.all(
         [2, 3, 4, 5].map((n) =>
-          (n % 2 ? keys : stores.otherKeys).rotate(stored, 500, { ...toKey(n), rotatedFrom: stored.id }, toHash(n)),
+          (n % 2 ? keys : stores.otherKeys).rotate(
+            stored,
+            500,
+            { ...toKey(n), rotatedFrom: stored.id },
+            toHash(n),
+          ),
         ),
       );
       expect(results.filter((key) => key !== undefined)).toHaveLength(1);
@@ -120,7 +128,13 @@ export function describeApiKeyStore(name: string, open: () => Promise<OpenedKeyS
     test('last use is noted for many keys, never goes back, and is not a change', async () => {
       const first = await keys.insert(toKey(1), toHash(1));
       const second = await keys.insert(toKey(2), toHash(2));
-      await keys.recordUse(new Map([[first.id, 1_700_000_000_000], [second.id, 1_700_000_000_001], ['gone', 5]]));
+      await keys.recordUse(
+        new Map([
+          [first.id, 1_700_000_000_000],
+          [second.id, 1_700_000_000_001],
+          ['gone', 5],
+        ]),
+      );
       await keys.recordUse(new Map([[first.id, 1_600_000_000_000]]));
       await keys.recordUse(new Map());
       expect(await keys.findById(first.id)).toEqual({ ...first, lastUsedAt: 1_700_000_000_000 });

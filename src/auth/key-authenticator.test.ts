@@ -66,7 +66,13 @@ function open(options: { readonly maxEntries?: number; readonly useIntervalMs?: 
 }
 
 function create(input: Partial<KeyInput> = {}): Promise<MintedKey> {
-  return keys.create(operator, { tenantId: 'cafe', name: 'k', scopes: ['a', 'b'], role: 'merchant', ...input });
+  return keys.create(operator, {
+    tenantId: 'cafe',
+    name: 'k',
+    scopes: ['a', 'b'],
+    role: 'merchant',
+    ...input,
+  });
 }
 
 async function accept(token: string): Promise<Principal> {
@@ -97,7 +103,9 @@ describe('a key that is valid', () => {
     const { secret } = await create();
     const first = await accept(secret);
     expect(authenticator.authenticate(secret)).toBe(first);
-    expect(Object.isFrozen(first) && Object.isFrozen(first.scopes) && Object.isFrozen(first.tenantIds)).toBe(true);
+    expect(Object.isFrozen(first) && Object.isFrozen(first.scopes) && Object.isFrozen(first.tenantIds)).toBe(
+      true,
+    );
   });
 
   test('is looked up once however many requests bring it at the same time', async () => {
@@ -154,7 +162,12 @@ describe('a token that is not a valid key', () => {
     now += 1;
     const tokens = [...minted.map(({ secret }) => secret), `mooring_mcp_${'0'.repeat(64)}`];
     const messages = await Promise.all(
-      tokens.map((token) => accept(token).then(() => 'accepted', (error: Error) => error.message)),
+      tokens.map((token) =>
+        accept(token).then(
+          () => 'accepted',
+          (error: Error) => error.message,
+        ),
+      ),
     );
     expect(new Set(messages).size).toBe(1);
     expect(messages).not.toContain('accepted');
@@ -162,14 +175,17 @@ describe('a token that is not a valid key', () => {
 });
 
 describe('a key that ends', () => {
-  test.each(['here', 'elsewhere'])('by revocation %s stops at the next request and its streams are cut', async (where) => {
-    const { key, secret } = await create();
-    await accept(secret);
-    await (where === 'here' ? keys : keysElsewhere).revoke(operator, key.id);
-    now += 2;
-    await refuse(secret);
-    expect(ended).toEqual([key.id]);
-  });
+  test.each(['here', 'elsewhere'])(
+    'by revocation %s stops at the next request and its streams are cut',
+    async (where) => {
+      const { key, secret } = await create();
+      await accept(secret);
+      await (where === 'here' ? keys : keysElsewhere).revoke(operator, key.id);
+      now += 2;
+      await refuse(secret);
+      expect(ended).toEqual([key.id]);
+    },
+  );
 
   test('elsewhere cuts its streams without any request', async () => {
     const { key, secret } = await create();
@@ -243,7 +259,11 @@ describe('a key that ends', () => {
   test('by hand in the table is noticed when it is read again', async () => {
     const { key, secret } = await create();
     await accept(secret);
-    await elsewhere.kysely.updateTable('mcp_api_key').set({ is_active: false }).where('id', '=', key.id).execute();
+    await elsewhere.kysely
+      .updateTable('mcp_api_key')
+      .set({ is_active: false })
+      .where('id', '=', key.id)
+      .execute();
     now += 10_000;
     await refuse(secret);
     expect(ended).toEqual([key.id]);

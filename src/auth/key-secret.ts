@@ -16,7 +16,10 @@ const keyPattern = /^[a-z][a-z0-9]{0,15}_mcp_[0-9a-f]{64}$/;
 const hashOnce = 'hash' in crypto ? crypto.hash : undefined;
 
 /** A new API key: `<prefix>_mcp_` and 256 random bits in hexadecimal. Shown once, never stored. */
-export function createKeySecret(prefix: string, randomBytes: (size: number) => Uint8Array = crypto.randomBytes): string {
+export function createKeySecret(
+  prefix: string,
+  randomBytes: (size: number) => Uint8Array = crypto.randomBytes,
+): string {
   if (!keyPrefixPattern.test(prefix)) throw new TypeError(`key prefix must match ${keyPrefixPattern.source}`);
   return `${prefix}_mcp_${Buffer.from(randomBytes(randomBytesPerKey)).toString('hex')}`;
 }

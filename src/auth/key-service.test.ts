@@ -6,7 +6,13 @@ import { SqlTenantStore } from '../database/sql-tenant-store.ts';
 import { RequestError } from '../errors.ts';
 import { type ApiKey, isKeyUsable, toKeyEnd } from './api-key.ts';
 import { toKeyHash } from './key-secret.ts';
-import { type KeyActor, type KeyInput, KeyService, maxKeysPerTenant, maxOverlapSeconds } from './key-service.ts';
+import {
+  type KeyActor,
+  type KeyInput,
+  KeyService,
+  maxKeysPerTenant,
+  maxOverlapSeconds,
+} from './key-service.ts';
 import { isRoleCovered } from './key-strength.ts';
 import type { Principal } from './principal.ts';
 import { areScopesCovered } from './scope-cover.ts';
@@ -55,7 +61,10 @@ async function create(actor: KeyActor = operator, change: Partial<KeyInput> = {}
 }
 
 async function refuse(work: Promise<unknown>, code: string, message?: RegExp): Promise<void> {
-  await expect(work).rejects.toMatchObject({ code, ...(message && { message: expect.stringMatching(message) }) });
+  await expect(work).rejects.toMatchObject({
+    code,
+    ...(message && { message: expect.stringMatching(message) }),
+  });
 }
 
 describe('creating', () => {
@@ -65,12 +74,20 @@ describe('creating', () => {
     const rows = await database.kysely.selectFrom('mcp_api_key').selectAll().execute();
     expect(JSON.stringify(rows)).not.toContain(secret.slice('fp_mcp_'.length));
     expect(rows[0]?.key_hash).toBe(toKeyHash(secret));
-    expect(key).toMatchObject({ ...input, isActive: true, createdAt: now, createdBy: 'operator', lineageId: key.id });
+    expect(key).toMatchObject({
+      ...input,
+      isActive: true,
+      createdAt: now,
+      createdBy: 'operator',
+      lineageId: key.id,
+    });
   });
 
-  test('for a tenant that does not exist is refused', () => refuse(create(operator, { tenantId: 'nobody' }), 'not_found'));
+  test('for a tenant that does not exist is refused', () =>
+    refuse(create(operator, { tenantId: 'nobody' }), 'not_found'));
 
-  test('that has already expired is refused', () => refuse(create(operator, { expiresAt: now }), 'request_invalid'));
+  test('that has already expired is refused', () =>
+    refuse(create(operator, { expiresAt: now }), 'request_invalid'));
 
   test('past the bound of a tenant is refused until one is gone', async () => {
     store.count = async () => maxKeysPerTenant;
@@ -79,7 +96,11 @@ describe('creating', () => {
 
   test('without an expiry takes that of the creator', async () => {
     expect(await create(toActor({ expiresAt: now + day }))).toMatchObject({ expiresAt: now + day });
-    await refuse(create(toActor({ expiresAt: now + day }), { expiresAt: now + day + 1 }), 'forbidden', /outlive/);
+    await refuse(
+      create(toActor({ expiresAt: now + day }), { expiresAt: now + day + 1 }),
+      'forbidden',
+      /outlive/,
+    );
   });
 });
 
@@ -133,7 +154,11 @@ describe('listing', () => {
     const seen: string[] = [];
     let cursor: string | undefined;
     do {
-      const page = await keys.list(toActor(), { tenantId: 'cafe', limit: 2, ...(cursor !== undefined && { cursor }) });
+      const page = await keys.list(toActor(), {
+        tenantId: 'cafe',
+        limit: 2,
+        ...(cursor !== undefined && { cursor }),
+      });
       seen.push(...page.keys.map(({ id }) => id));
       cursor = page.nextCursor;
     } while (cursor !== undefined);
@@ -153,7 +178,13 @@ describe('changing', () => {
   test('what does not strengthen a key is allowed, even for a stronger key', async () => {
     const strong = await create(operator, { scopes: ['*'], role: 'tenant_developer' });
     const actor = toActor({ scopes: ['keys', 'notes'], role: 'tenant_developer' });
-    const change = { name: 'renamed', isActive: false, scopes: ['notes:read'], role: 'merchant', expiresAt: now + day };
+    const change = {
+      name: 'renamed',
+      isActive: false,
+      scopes: ['notes:read'],
+      role: 'merchant',
+      expiresAt: now + day,
+    };
     expect(await keys.update(actor, strong.id, change)).toMatchObject(change);
   });
 
@@ -192,7 +223,11 @@ describe('changing', () => {
       keys.update(operator, key.id, { scopes: ['two'] }),
       keys.update(operator, key.id, { expiresAt: now + day }),
     ]);
-    expect(await keys.load(operator, key.id)).toMatchObject({ name: 'one', scopes: ['two'], expiresAt: now + day });
+    expect(await keys.load(operator, key.id)).toMatchObject({
+      name: 'one',
+      scopes: ['two'],
+      expiresAt: now + day,
+    });
   });
 });
 
@@ -200,8 +235,14 @@ describe('rotating', () => {
   test('keeps the rights and the lineage, and both keys through the overlap', async () => {
     const first = await create(operator, { expiresAt: now + 90 * day });
     const second = (await keys.rotate(operator, first.id)).key;
-    const third = (await keys.rotate(operator, second.id, { overlapSeconds: 0, expiresAt: now + 180 * day })).key;
-    expect(second).toMatchObject({ ...input, expiresAt: now + 90 * day, rotatedFrom: first.id, lineageId: first.id });
+    const third = (await keys.rotate(operator, second.id, { overlapSeconds: 0, expiresAt: now + 180 * day }))
+      .key;
+    expect(second).toMatchObject({
+      ...input,
+      expiresAt: now + 90 * day,
+      rotatedFrom: first.id,
+      lineageId: first.id,
+    });
     expect(third).toMatchObject({ expiresAt: now + 180 * day, rotatedFrom: second.id, lineageId: first.id });
     expect(toKeyEnd(await keys.load(operator, first.id))).toBe(now + day);
     expect(isKeyUsable(await keys.load(operator, second.id), now)).toBe(false);
@@ -242,35 +283,56 @@ describe('rotating', () => {
     await keys.rotate(toActor({ expiresAt: now + day }), strong.id, { expiresAt: now + day });
   });
 
-  test.each([-1, 0.5, maxOverlapSeconds + 1, Number.NaN, Infinity])('an overlap of %d is refused', async (overlapSeconds) => {
-    const key = await create();
-    await refuse(keys.rotate(operator, key.id, { overlapSeconds }), 'request_invalid');
-  });
+  test.each([-1, 0.5, maxOverlapSeconds + 1, Number.NaN, Infinity])(
+    'an overlap of %d is refused',
+    async (overlapSeconds) => {
+      const key = await create();
+      await refuse(keys.rotate(operator, key.id, { overlapSeconds }), 'request_invalid');
+    },
+  );
 });
 
 test('whatever a caller tries, no key ever ends up stronger than the caller or than it was', async () => {
   const roles = fc.constantFrom('platform_operator', 'tenant_developer', 'merchant', 'cashier', 'auditor');
-  const scopes = fc.uniqueArray(fc.constantFrom('*', 'a', 'a:b', 'a:b:c', 'ab', 'b', 'keys', 'keys:manage'), { minLength: 1, maxLength: 3 });
-  const expiry = fc.constantFrom(undefined, 1, 2, 3).map((days) => (days === undefined ? {} : { expiresAt: now + days * day }));
-  const strength = fc.tuple(roles, scopes, expiry).map(([role, held, end]) => ({ role, scopes: held, ...end }));
+  const scopes = fc.uniqueArray(fc.constantFrom('*', 'a', 'a:b', 'a:b:c', 'ab', 'b', 'keys', 'keys:manage'), {
+    minLength: 1,
+    maxLength: 3,
+  });
+  const expiry = fc
+    .constantFrom(undefined, 1, 2, 3)
+    .map((days) => (days === undefined ? {} : { expiresAt: now + days * day }));
+  const strength = fc
+    .tuple(roles, scopes, expiry)
+    .map(([role, held, end]) => ({ role, scopes: held, ...end }));
   const caller = fc.tuple(strength, fc.constantFrom(['cafe'], ['shop'], ['cafe', 'shop']));
   const update = fc.record(
-    { role: roles, scopes, isActive: fc.boolean(), expiresAt: fc.constantFrom(null, now + day, now + 3 * day) },
+    {
+      role: roles,
+      scopes,
+      isActive: fc.boolean(),
+      expiresAt: fc.constantFrom(null, now + day, now + 3 * day),
+    },
     { requiredKeys: [] },
   );
   await fc.assert(
-    fc.asyncProperty(caller, strength, strength, update, async ([held, tenantIds], existing, wanted, change) => {
-      const actor = toActor({ ...held, tenantIds });
-      const before = await create(operator, existing);
-      const minted = await Promise.all([
-        keys.create(actor, { ...input, ...wanted }).then(({ key }) => key, ignoreRefusal),
-        keys.update(actor, before.id, change).catch(ignoreRefusal),
-        keys.rotate(actor, (await create(operator, existing)).id).then(({ key }) => key, ignoreRefusal),
-      ]);
-      const [created, updated, rotated] = minted;
-      for (const key of [created, rotated]) if (key !== undefined) expectWithin(key, actor.principal);
-      if (updated !== undefined && !isWithin(updated, before)) expectWithin(updated, actor.principal);
-    }),
+    fc.asyncProperty(
+      caller,
+      strength,
+      strength,
+      update,
+      async ([held, tenantIds], existing, wanted, change) => {
+        const actor = toActor({ ...held, tenantIds });
+        const before = await create(operator, existing);
+        const minted = await Promise.all([
+          keys.create(actor, { ...input, ...wanted }).then(({ key }) => key, ignoreRefusal),
+          keys.update(actor, before.id, change).catch(ignoreRefusal),
+          keys.rotate(actor, (await create(operator, existing)).id).then(({ key }) => key, ignoreRefusal),
+        ]);
+        const [created, updated, rotated] = minted;
+        for (const key of [created, rotated]) if (key !== undefined) expectWithin(key, actor.principal);
+        if (updated !== undefined && !isWithin(updated, before)) expectWithin(updated, actor.principal);
+      },
+    ),
     { numRuns: 150 },
   );
 });
@@ -285,7 +347,10 @@ function expectWithin(key: ApiKey, caller: Principal): void {
   expect(caller.role === 'platform_operator' || caller.tenantIds.includes(key.tenantId)).toBe(true);
 }
 
-function isWithin(key: ApiKey, limit: Pick<Principal, 'role' | 'scopes' | 'expiresAt'> & { isActive?: boolean }): boolean {
+function isWithin(
+  key: ApiKey,
+  limit: Pick<Principal, 'role' | 'scopes' | 'expiresAt'> & { isActive?: boolean },
+): boolean {
   return (
     (limit.isActive ?? true) &&
     isRoleCovered(key.role, limit.role) &&

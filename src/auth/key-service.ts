@@ -22,7 +22,9 @@ export const maxPageSize = 200;
 const maxAttempts = 5;
 
 /** Who asks: a caller over HTTP with its limits, or the operator at the command line, who has none. */
-export type KeyActor = { readonly kind: 'principal'; readonly principal: Principal } | { readonly kind: 'operator' };
+export type KeyActor =
+  | { readonly kind: 'principal'; readonly principal: Principal }
+  | { readonly kind: 'operator' };
 
 /** What a new key shall be. */
 export interface KeyInput {
@@ -103,9 +105,13 @@ export class KeyService {
     const expiresAt = input.expiresAt ?? (actor.kind === 'principal' ? actor.principal.expiresAt : undefined);
     this.#assertFuture(expiresAt);
     assertMayMake(actor, { ...input, isActive: true, ...(expiresAt !== undefined && { expiresAt }) });
-    if ((await this.#tenants.findById(input.tenantId)) === undefined) throw new RequestError('not_found', unknownTenant);
+    if ((await this.#tenants.findById(input.tenantId)) === undefined)
+      throw new RequestError('not_found', unknownTenant);
     if ((await this.#keys.count(input.tenantId, this.#now())) >= maxKeysPerTenant) {
-      throw new RequestError('conflict', `This tenant has ${maxKeysPerTenant} API keys, the most there can be: revoke some first`);
+      throw new RequestError(
+        'conflict',
+        `This tenant has ${maxKeysPerTenant} API keys, the most there can be: revoke some first`,
+      );
     }
     const { draft, secret } = this.#draft(actor, { ...input, ...(expiresAt !== undefined && { expiresAt }) });
     return { key: await this.#keys.insert(draft, toKeyHash(secret)), secret };
@@ -139,9 +145,13 @@ export class KeyService {
   async update(actor: KeyActor, id: string, update: KeyUpdate): Promise<ApiKey> {
     const { expiresAt, ...rest } = update;
     if (expiresAt !== null) this.#assertFuture(expiresAt);
-    const change: ApiKeyChange = { ...rest, ...(expiresAt !== undefined && { expiresAt: expiresAt ?? undefined }) };
+    const change: ApiKeyChange = {
+      ...rest,
+      ...(expiresAt !== undefined && { expiresAt: expiresAt ?? undefined }),
+    };
     return this.#attempt(actor, id, (key) => {
-      if (key.revokedAt !== undefined) throw new RequestError('conflict', 'This API key is revoked: create a new one');
+      if (key.revokedAt !== undefined)
+        throw new RequestError('conflict', 'This API key is revoked: create a new one');
       const after = toStrength(key, change);
       if (isRaised(after, key)) assertMayMake(actor, after);
       return this.#keys.update(key, change);
@@ -152,7 +162,10 @@ export class KeyService {
   async rotate(actor: KeyActor, id: string, options: RotateOptions = {}): Promise<MintedKey> {
     const overlapSeconds = options.overlapSeconds ?? defaultOverlapSeconds;
     if (!Number.isInteger(overlapSeconds) || overlapSeconds < 0 || overlapSeconds > maxOverlapSeconds) {
-      throw new RequestError('request_invalid', `overlapSeconds must be a whole number from 0 to ${maxOverlapSeconds}`);
+      throw new RequestError(
+        'request_invalid',
+        `overlapSeconds must be a whole number from 0 to ${maxOverlapSeconds}`,
+      );
     }
     this.#assertFuture(options.expiresAt);
     let secretOfSuccessor = '';
@@ -220,12 +233,16 @@ export class KeyService {
     if (key.graceUntil !== undefined) {
       throw new RequestError('conflict', 'This API key was already rotated: rotate its successor');
     }
-    if (state !== 'active') throw new RequestError('conflict', `This API key is ${state} and cannot be rotated`);
+    if (state !== 'active')
+      throw new RequestError('conflict', `This API key is ${state} and cannot be rotated`);
   }
 
   #assertFuture(expiresAt: number | undefined): void {
     if (expiresAt !== undefined && expiresAt <= this.#now()) {
-      throw new RequestError('request_invalid', 'expiresAt must be in the future; to end a key now, revoke it');
+      throw new RequestError(
+        'request_invalid',
+        'expiresAt must be in the future; to end a key now, revoke it',
+      );
     }
   }
 }

@@ -38,7 +38,10 @@ export function assertMayManage(principal: Principal, tenantId: string, notFound
   if (!principal.tenantIds.includes(tenantId)) throw new RequestError('not_found', notFoundMessage);
   if (principal.role === 'tenant_developer') return;
   if (principal.role !== 'merchant' && isScopeCovered(manageKeysScope, principal.scopes)) return;
-  throw new RequestError('forbidden', `Managing API keys needs the role tenant_developer or the scope ${manageKeysScope}`);
+  throw new RequestError(
+    'forbidden',
+    `Managing API keys needs the role tenant_developer or the scope ${manageKeysScope}`,
+  );
 }
 
 /**
@@ -51,14 +54,23 @@ export function assertNotStronger(key: KeyStrength, creator: Principal): void {
     throw new RequestError('forbidden', 'A key cannot be made for a tenant its creator does not belong to');
   }
   if (!isRoleCovered(key.role, creator.role)) {
-    throw new RequestError('forbidden', `The role ${key.role} is above that of the key's creator, ${creator.role}`);
+    throw new RequestError(
+      'forbidden',
+      `The role ${key.role} is above that of the key's creator, ${creator.role}`,
+    );
   }
   if (!areScopesCovered(key.scopes, creator.scopes)) {
     const excess = key.scopes.filter((scope) => !isScopeCovered(scope, creator.scopes));
-    throw new RequestError('forbidden', `These scopes are more than the key's creator has: ${excess.join(' ')}`);
+    throw new RequestError(
+      'forbidden',
+      `These scopes are more than the key's creator has: ${excess.join(' ')}`,
+    );
   }
   if (isLater(key.expiresAt, creator.expiresAt)) {
-    throw new RequestError('forbidden', 'The key would outlive the credential that makes it: set an earlier expiresAt');
+    throw new RequestError(
+      'forbidden',
+      'The key would outlive the credential that makes it: set an earlier expiresAt',
+    );
   }
 }
 

@@ -65,7 +65,8 @@ export class KeyWatch {
   poll(): void {
     const now = this.#now();
     if (this.#failedAt !== undefined && !isPast(now, this.#failedAt, retryAfterFailureMs)) return;
-    if (!this.isCurrent(now) || isPast(now, this.#checkedAt, maxStalenessMs / 2)) this.look().catch(() => undefined);
+    if (!this.isCurrent(now) || isPast(now, this.#checkedAt, maxStalenessMs / 2))
+      this.look().catch(() => undefined);
   }
 
   /** Asks the store what changed and tells it; those who ask meanwhile wait for the same answer. */

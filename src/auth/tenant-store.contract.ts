@@ -35,7 +35,8 @@ export function describeTenantStore(name: string, open: () => Promise<OpenedTena
     });
 
     test('pages run oldest first', async () => {
-      for (const id of ['c', 'a', 'b']) await tenants.insert({ id, name: 'same', createdAt: id === 'c' ? 1 : 2 });
+      for (const id of ['c', 'a', 'b'])
+        await tenants.insert({ id, name: 'same', createdAt: id === 'c' ? 1 : 2 });
       const first = await tenants.list(2);
       expect(first.map(({ id }) => id)).toEqual(['c', 'a']);
       expect((await tenants.list(2, first[1])).map(({ id }) => id)).toEqual(['b']);
@@ -44,7 +45,9 @@ export function describeTenantStore(name: string, open: () => Promise<OpenedTena
 
     test('of several first starts at once, one makes the tenant and its key', async () => {
       const results = await Promise.all(
-        [tenants, stores.otherTenants, tenants, stores.otherTenants].map((store) => ensureFirstTenantAndKey(store)),
+        [tenants, stores.otherTenants, tenants, stores.otherTenants].map((store) =>
+          ensureFirstTenantAndKey(store),
+        ),
       );
       const made = results.filter((result) => result !== undefined);
       expect(made).toHaveLength(1);

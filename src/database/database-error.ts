@@ -2,7 +2,8 @@ import { UpstreamError } from '../errors.ts';
 
 /** SQLSTATE classes and codes that say the server, not the statement, is at fault. */
 const postgresOutages = /^(?:08|53|57|58|XX|25006|40001|40P01|55P03)/;
-const sqliteOutages = /^SQLITE_(?:BUSY|LOCKED|IOERR|FULL|READONLY|CANTOPEN|CORRUPT|NOTADB|PROTOCOL|NOMEM|PERM)/;
+const sqliteOutages =
+  /^SQLITE_(?:BUSY|LOCKED|IOERR|FULL|READONLY|CANTOPEN|CORRUPT|NOTADB|PROTOCOL|NOMEM|PERM)/;
 const socketOutages = /^(?:ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ENOENT|EACCES)/;
 /** The PostgreSQL driver and its pool say these in words only. */
 const outageWords =
@@ -26,7 +27,8 @@ export async function runQuery<Result>(query: () => Promise<Result>): Promise<Re
   try {
     return await query();
   } catch (error) {
-    if (isOutage(error)) throw new UpstreamError('database', 'The database cannot be reached', { cause: error });
+    if (isOutage(error))
+      throw new UpstreamError('database', 'The database cannot be reached', { cause: error });
     throw error;
   }
 }

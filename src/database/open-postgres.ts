@@ -21,7 +21,10 @@ const int8TypeId = 20;
  *
  * @param queryTimeoutMs longest wait for the answer to one query. Default 10,000
  */
-export async function openPostgres(url: string, queryTimeoutMs: number = defaultQueryTimeoutMs): Promise<Database> {
+export async function openPostgres(
+  url: string,
+  queryTimeoutMs: number = defaultQueryTimeoutMs,
+): Promise<Database> {
   const address = toAddress(url);
   const settings: pg.PoolConfig = {
     connectionString: url,
@@ -85,7 +88,11 @@ function toOpenError(address: string, error: unknown): unknown {
   const problem = problems[code];
   if (problem !== undefined) return new ConfigError([{ setting: 'DATABASE_URL', problem }]);
   if (!isOutage(error)) return error;
-  return new UpstreamError('database', `Cannot reach PostgreSQL at ${address}: is it running, and may this machine connect to it?`, {
-    cause: error,
-  });
+  return new UpstreamError(
+    'database',
+    `Cannot reach PostgreSQL at ${address}: is it running, and may this machine connect to it?`,
+    {
+      cause: error,
+    },
+  );
 }

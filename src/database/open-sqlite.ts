@@ -63,20 +63,23 @@ function createPrivately(file: string): void {
 function toConfigError(file: string, error: unknown): unknown {
   const reason = toReason(error);
   if (reason === undefined) return error;
-  return new ConfigError([{ setting: 'database file', problem: `cannot use ${file}: ${reason}` }]);
+  return new ConfigError([{ setting: 'DATA_DIR', problem: `cannot use ${file}: ${reason}` }]);
 }
 
 function toReason(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   const code = 'code' in error ? String(error.code) : '';
-  if (code === 'EACCES' || code === 'EPERM') return 'permission denied; make its folder writable or choose another';
-  if (code === 'EROFS' || code.startsWith('SQLITE_READONLY')) return 'it cannot be written; make it and its folder writable';
+  if (code === 'EACCES' || code === 'EPERM')
+    return 'permission denied; make its folder writable or choose another';
+  if (code === 'EROFS' || code.startsWith('SQLITE_READONLY'))
+    return 'it cannot be written; make it and its folder writable';
   if (code === 'ENOTDIR' || code === 'EEXIST') return 'a part of its path is a file, not a folder';
   if (code === 'EISDIR') return 'it is a folder';
   if (code === 'ENOENT') return 'its folder cannot be made';
   if (code === 'ENOSPC' || code === 'SQLITE_FULL') return 'the disk is full';
   if (code === 'SQLITE_NOTADB') return 'it is not a SQLite database';
   if (code.startsWith('SQLITE_BUSY')) return 'another process has kept it locked';
-  if (code.startsWith('SQLITE_CANTOPEN') || error.message.includes('Unable to open')) return 'it cannot be opened';
+  if (code.startsWith('SQLITE_CANTOPEN') || error.message.includes('Unable to open'))
+    return 'it cannot be opened';
   return undefined;
 }

@@ -13,7 +13,10 @@ describeTenantStore('SQLite', openTwice);
 async function openTwice() {
   const folder = mkdtempSync(join(tmpdir(), 'mooring-database-'));
   const path = join(folder, 'mooring.db');
-  const [one, other] = await Promise.all([openDatabase({ kind: 'sqlite', path }), openDatabase({ kind: 'sqlite', path })]);
+  const [one, other] = await Promise.all([
+    openDatabase({ kind: 'sqlite', path }),
+    openDatabase({ kind: 'sqlite', path }),
+  ]);
   return {
     keys: new SqlApiKeyStore(one),
     otherKeys: new SqlApiKeyStore(other),

@@ -1,6 +1,19 @@
-import { type Insertable, type RawBuilder, type Selectable, sql, type Transaction, type Updateable } from 'kysely';
+import {
+  type Insertable,
+  type RawBuilder,
+  type Selectable,
+  sql,
+  type Transaction,
+  type Updateable,
+} from 'kysely';
 import type { ApiKey } from '../auth/api-key.ts';
-import type { ApiKeyChange, ApiKeyEvent, ApiKeyStore, NewApiKey, PagePosition } from '../auth/api-key-store.ts';
+import type {
+  ApiKeyChange,
+  ApiKeyEvent,
+  ApiKeyStore,
+  NewApiKey,
+  PagePosition,
+} from '../auth/api-key-store.ts';
 import { runQuery } from './database-error.ts';
 import type { Database } from './open-database.ts';
 import type { ApiKeyRow, Tables } from './tables.ts';
@@ -76,7 +89,11 @@ export class SqlApiKeyStore implements ApiKeyStore {
         this.#database.kysely
           .updateTable('mcp_api_key')
           .set({ last_used_at: at })
-          .where('id', 'in', batch.map(([id]) => id))
+          .where(
+            'id',
+            'in',
+            batch.map(([id]) => id),
+          )
           .where(sql<boolean>`(last_used_at is null or last_used_at < ${at})`)
           .execute(),
       );
@@ -118,7 +135,11 @@ export class SqlApiKeyStore implements ApiKeyStore {
 
   async #findBy(column: 'id' | 'key_hash', value: string): Promise<ApiKey | undefined> {
     const row = await runQuery(() =>
-      this.#database.kysely.selectFrom('mcp_api_key').selectAll().where(column, '=', value).executeTakeFirst(),
+      this.#database.kysely
+        .selectFrom('mcp_api_key')
+        .selectAll()
+        .where(column, '=', value)
+        .executeTakeFirst(),
     );
     return row && toApiKey(row);
   }
@@ -186,7 +207,10 @@ export async function insertApiKey(
  * The next number in the order of changes. It locks the counter until the transaction ends, so that numbers become
  * visible in their order and a reader that asks for later ones misses none.
  */
-export async function takeRevision(transaction: Transaction<Tables>, kind: Database['kind']): Promise<number> {
+export async function takeRevision(
+  transaction: Transaction<Tables>,
+  kind: Database['kind'],
+): Promise<number> {
   if (kind === 'postgres') await sql`select pg_notify(${channel}, '')`.execute(transaction);
   const { revision } = await transaction
     .updateTable('mcp_api_key_revision')

@@ -23,7 +23,10 @@ afterAll(() => server.remove());
 
 async function openTwice() {
   const url = await server.createDatabase();
-  const [one, other] = await Promise.all([openDatabase({ kind: 'postgres', url }), openDatabase({ kind: 'postgres', url })]);
+  const [one, other] = await Promise.all([
+    openDatabase({ kind: 'postgres', url }),
+    openDatabase({ kind: 'postgres', url }),
+  ]);
   return {
     one,
     other,
@@ -44,18 +47,25 @@ describeTenantStore('PostgreSQL', openTwice);
 describe('opening PostgreSQL', () => {
   test('many instances at once on an empty database bring up one schema', async () => {
     const url = await server.createDatabase();
-    const opened = await Promise.all(Array.from({ length: 8 }, () => openDatabase({ kind: 'postgres', url })));
+    const opened = await Promise.all(
+      Array.from({ length: 8 }, () => openDatabase({ kind: 'postgres', url })),
+    );
     await Promise.all(opened.map((database) => database.check()));
     const applied = await opened[0]?.kysely.selectFrom('mcp_migration').select('name').execute();
     expect(applied).toEqual([{ name: '001-tenants-and-keys' }]);
-    expect(await opened[0]?.kysely.selectFrom('mcp_api_key_revision').selectAll().execute()).toEqual([{ id: 1, revision: 0 }]);
+    expect(await opened[0]?.kysely.selectFrom('mcp_api_key_revision').selectAll().execute()).toEqual([
+      { id: 1, revision: 0 },
+    ]);
     await Promise.all(opened.map((database) => database.close()));
   });
 
   test('starts beside a newer version that has migrated further', async () => {
     const url = await server.createDatabase();
     const newer = await openDatabase({ kind: 'postgres', url });
-    await newer.kysely.insertInto('mcp_migration').values({ name: '999-from-the-future', applied_at: 1 }).execute();
+    await newer.kysely
+      .insertInto('mcp_migration')
+      .values({ name: '999-from-the-future', applied_at: 1 })
+      .execute();
     const older = await openDatabase({ kind: 'postgres', url });
     await older.check();
     await older.close();
@@ -66,8 +76,12 @@ describe('opening PostgreSQL', () => {
     const url = await server.createDatabase();
     const wrongPassword = openDatabase({ kind: 'postgres', url: url.replace(':test@', ':s3cret@') });
     await expect(wrongPassword).rejects.toBeInstanceOf(ConfigError);
-    await expect(wrongPassword).rejects.toThrow(/^DATABASE_URL: PostgreSQL at 127\.0\.0\.1:\d+ refused the password$/);
-    await expect(openDatabase({ kind: 'postgres', url: `${url}x` })).rejects.toThrow(/has no database of this name/);
+    await expect(wrongPassword).rejects.toThrow(
+      /^DATABASE_URL: PostgreSQL at 127\.0\.0\.1:\d+ refused the password$/,
+    );
+    await expect(openDatabase({ kind: 'postgres', url: `${url}x` })).rejects.toThrow(
+      /has no database of this name/,
+    );
   });
 
   test('a server that is not there is told as such', async () => {
@@ -96,7 +110,9 @@ describe('a key in use on another instance', () => {
     await authenticator.authenticate(secret);
     await serviceElsewhere.revoke(operator, key.id);
     await expect.poll(() => ended, { timeout: 900, interval: 5 }).toEqual([key.id]);
-    await expect(Promise.resolve().then(() => authenticator.authenticate(secret))).rejects.toMatchObject({ code: 'invalid_token' });
+    await expect(Promise.resolve().then(() => authenticator.authenticate(secret))).rejects.toMatchObject({
+      code: 'invalid_token',
+    });
     await authenticator.close();
     await close();
   });
@@ -136,8 +152,24 @@ test('a server that restarts is an outage, not a wrong key; then everything work
   expect(await accept(known.secret)).toMatchObject({ credentialId: known.key.id });
 
   await server.restart();
-  await expect.poll(() => one.check().then(() => 'up', () => 'down'), { timeout: 10_000 }).toBe('up');
-  await expect.poll(() => accept(unknown.secret).then(() => 'accepted', () => 'refused')).toBe('accepted');
+  await expect
+    .poll(
+      () =>
+        one.check().then(
+          () => 'up',
+          () => 'down',
+        ),
+      { timeout: 10_000 },
+    )
+    .toBe('up');
+  await expect
+    .poll(() =>
+      accept(unknown.secret).then(
+        () => 'accepted',
+        () => 'refused',
+      ),
+    )
+    .toBe('accepted');
   const ended: string[] = [];
   authenticator.onRevoked((id) => ended.push(id));
   await new KeyService({ keys: otherKeys, tenants: otherTenants }).revoke(operator, known.key.id);
@@ -164,8 +196,19 @@ test('connections to a server that vanished without a word are not used again', 
   // Nothing passes on the connections there are, in either direction, and nobody is told.
   for (const socket of sockets) socket.unpipe().pause();
   const frozen = sockets.length;
-  await expect(Promise.all(Array.from({ length: 5 }, () => database.check()))).rejects.toBeInstanceOf(UpstreamError);
-  await expect.poll(() => database.check().then(() => 'up', () => 'down'), { timeout: 3000 }).toBe('up');
+  await expect(Promise.all(Array.from({ length: 5 }, () => database.check()))).rejects.toBeInstanceOf(
+    UpstreamError,
+  );
+  await expect
+    .poll(
+      () =>
+        database.check().then(
+          () => 'up',
+          () => 'down',
+        ),
+      { timeout: 3000 },
+    )
+    .toBe('up');
   await Promise.all(Array.from({ length: 10 }, () => database.check()));
   expect(sockets.length).toBeGreaterThan(frozen);
   await database.close();

@@ -39,7 +39,11 @@ test('several processes that start at once on no file at all bring up one schema
 
 test('several openings in one process do not stop each other', async () => {
   const opened = await Promise.all(Array.from({ length: 8 }, () => openDatabase({ kind: 'sqlite', path })));
-  await Promise.all(opened.map((database, n) => new SqlTenantStore(database).insert({ id: `t${n}`, name: 't', createdAt: n })));
+  await Promise.all(
+    opened.map((database, n) =>
+      new SqlTenantStore(database).insert({ id: `t${n}`, name: 't', createdAt: n }),
+    ),
+  );
   expect(await new SqlTenantStore(await openDatabase({ kind: 'sqlite', path })).list(20)).toHaveLength(8);
   await Promise.all(opened.map((database) => database.close()));
 });
@@ -66,8 +70,16 @@ test('a transaction that fails leaves nothing behind and the connection usable',
 });
 
 test.each([
-  ['its folder is a file', (where: string) => writeFileSync(join(where, 'deep'), ''), 'a part of its path is a file'],
-  ['it is no database', (where: string) => writeFileSync(join(where, 'deep'), 'x'.repeat(4096)), 'is not a SQLite database'],
+  [
+    'its folder is a file',
+    (where: string) => writeFileSync(join(where, 'deep'), ''),
+    'a part of its path is a file',
+  ],
+  [
+    'it is no database',
+    (where: string) => writeFileSync(join(where, 'deep'), 'x'.repeat(4096)),
+    'is not a SQLite database',
+  ],
 ])('a path that cannot be used is told in one sentence: %s', async (what, spoil, reason) => {
   spoil(folder);
   const target = what === 'it is no database' ? join(folder, 'deep') : path;
@@ -77,8 +89,11 @@ test.each([
 });
 
 // Root may write everywhere else; the kernel's own folders refuse root too.
-test.skipIf(process.platform !== 'linux')('a folder where nothing can be made is told in one sentence', async () => {
-  const opening = openDatabase({ kind: 'sqlite', path: '/sys/mooring/mooring.db' });
-  await expect(opening).rejects.toBeInstanceOf(ConfigError);
-  await expect(opening).rejects.toThrow(/^database file: cannot use \/sys\/mooring\/mooring\.db: /);
-});
+test.skipIf(process.platform !== 'linux')(
+  'a folder where nothing can be made is told in one sentence',
+  async () => {
+    const opening = openDatabase({ kind: 'sqlite', path: '/sys/mooring/mooring.db' });
+    await expect(opening).rejects.toBeInstanceOf(ConfigError);
+    await expect(opening).rejects.toThrow(/^DATA_DIR: cannot use \/sys\/mooring\/mooring\.db: /);
+  },
+);

@@ -28,7 +28,14 @@ export async function startPostgres(): Promise<PostgresServer> {
       persistent: true,
       // PostgreSQL refuses to run as root.
       createPostgresUser: userInfo().uid === 0,
-      postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', '-c', 'fsync=off'],
+      postgresFlags: [
+        '-c',
+        'listen_addresses=127.0.0.1',
+        '-c',
+        'unix_socket_directories=',
+        '-c',
+        'fsync=off',
+      ],
       onLog: (line) => log.push(String(line)),
       onError: (error) => log.push(String(error)),
     });

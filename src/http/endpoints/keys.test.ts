@@ -26,7 +26,10 @@ beforeEach(async () => {
   const tenants = new SqlTenantStore(database);
   for (const id of ['cafe', 'bar', 'shop']) await tenants.insert({ id, name: id, createdAt: now });
   const clock = () => now;
-  endpoints = createKeyEndpoints(new KeyService({ keys: new SqlApiKeyStore(database), tenants, now: clock }), clock);
+  endpoints = createKeyEndpoints(
+    new KeyService({ keys: new SqlApiKeyStore(database), tenants, now: clock }),
+    clock,
+  );
 });
 afterEach(() => database.close());
 
@@ -46,7 +49,11 @@ async function call(name: keyof KeyEndpoints, { id, body, ...parts }: Parts = {}
     ...parts,
   });
   if (reply.kind !== 'full') throw new Error('not a full reply');
-  return { status: reply.status, headers: reply.headers, value: reply.body === '' ? undefined : JSON.parse(reply.body) };
+  return {
+    status: reply.status,
+    headers: reply.headers,
+    value: reply.body === '' ? undefined : JSON.parse(reply.body),
+  };
 }
 
 const body = { name: 'till', scopes: ['notes'] };
@@ -80,7 +87,11 @@ describe('the life of a key', () => {
       value: { rotatedFrom: id, lineageId: id, key: expect.any(String) },
     });
     await expect(call('rotate', { id })).rejects.toMatchObject({ code: 'conflict' });
-    expect(await call('revoke', { id })).toEqual({ status: 204, headers: { 'Cache-Control': 'no-store' }, value: undefined });
+    expect(await call('revoke', { id })).toEqual({
+      status: 204,
+      headers: { 'Cache-Control': 'no-store' },
+      value: undefined,
+    });
   });
 
   test('pages by cursor', async () => {
@@ -103,12 +114,17 @@ describe('which tenant', () => {
   test('two names that differ are refused', async () => {
     const refused = { code: 'request_invalid', status: 400 };
     await expect(call('list', { query: 'tenantId=bar&businessId=cafe' })).rejects.toMatchObject(refused);
-    await expect(call('create', { body: { ...body, tenantId: 'bar', businessId: 'cafe' } })).rejects.toMatchObject(refused);
+    await expect(
+      call('create', { body: { ...body, tenantId: 'bar', businessId: 'cafe' } }),
+    ).rejects.toMatchObject(refused);
   });
 
   test("another's tenant and its keys do not exist", async () => {
     const missing = { code: 'not_found', status: 404 };
-    const foreign = await call('create', { body, principal: { ...developer, tenantIds: ['shop'], activeTenantId: 'shop' } });
+    const foreign = await call('create', {
+      body,
+      principal: { ...developer, tenantIds: ['shop'], activeTenantId: 'shop' },
+    });
     const { id } = foreign.value;
     await expect(call('list', { query: 'businessId=shop' })).rejects.toMatchObject(missing);
     await expect(call('create', { body: { ...body, tenantId: 'shop' } })).rejects.toMatchObject(missing);
@@ -137,23 +153,39 @@ describe('what cannot be read', () => {
     [{ ...body, extra: 1 }, /extra/],
     ['{"name":"a","scopes":["a"],"__proto__":{"role":"x"}}', /__proto__/],
   ])('a body is refused with its reasons: %j', async (wrong, message) => {
-    await expect(call('create', { body: wrong })).rejects.toMatchObject({ code: 'request_invalid', message: expect.stringMatching(message) });
+    await expect(call('create', { body: wrong })).rejects.toMatchObject({
+      code: 'request_invalid',
+      message: expect.stringMatching(message),
+    });
   });
 
-  test.each(['limit=0', 'limit=201', 'limit=x', 'x=1', 'tenantId=a&tenantId=b', 'cursor=%00', 'tenantId=%00', '__proto__=1'])(
-    'a query is refused: %s',
-    (query) => expect(call('list', { query })).rejects.toMatchObject({ code: 'request_invalid' }),
+  test.each([
+    'limit=0',
+    'limit=201',
+    'limit=x',
+    'x=1',
+    'tenantId=a&tenantId=b',
+    'cursor=%00',
+    'tenantId=%00',
+    '__proto__=1',
+  ])('a query is refused: %s', (query) =>
+    expect(call('list', { query })).rejects.toMatchObject({ code: 'request_invalid' }),
   );
 
   test('a body that is not said to be JSON, and a change of nothing', async () => {
     const { id } = (await call('create', { body })).value;
     await expect(call('create', { body, headers: {} })).rejects.toMatchObject({ status: 415 });
-    await expect(call('create', { body, headers: { 'content-type': 'text/plain' } })).rejects.toMatchObject({ status: 415 });
+    await expect(call('create', { body, headers: { 'content-type': 'text/plain' } })).rejects.toMatchObject({
+      status: 415,
+    });
     await expect(call('update', { id, body: {} })).rejects.toMatchObject({ code: 'request_invalid' });
-    await expect(call('rotate', { id, body: { overlapSeconds: 1e9 } })).rejects.toMatchObject({ code: 'request_invalid' });
+    await expect(call('rotate', { id, body: { overlapSeconds: 1e9 } })).rejects.toMatchObject({
+      code: 'request_invalid',
+    });
   });
 
-  test.each(['', 'x', '../x', "' or 1=1", '\u0000', '00000000-0000-4000-8000-000000000000'])('the id %j is no key', (id) =>
-    expect(call('revoke', { id })).rejects.toMatchObject({ code: 'not_found', status: 404 }),
+  test.each(['', 'x', '../x', "' or 1=1", '\u0000', '00000000-0000-4000-8000-000000000000'])(
+    'the id %j is no key',
+    (id) => expect(call('revoke', { id })).rejects.toMatchObject({ code: 'not_found', status: 404 }),
   );
 });
