@@ -56,7 +56,7 @@ export function renderLaterRun(server: RunningServer): string {
 ${renderHeading(server)}
 
   Everything is kept in ${server.dataDir}
-  For another key: mooring keys create --help
+  For another key: npx mooring keys create --help
 
 Stop with Ctrl+C.
 `;
