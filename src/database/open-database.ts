@@ -1,5 +1,4 @@
 import type { Kysely } from 'kysely';
-import { openPostgres } from './open-postgres.ts';
 import { openSqlite } from './open-sqlite.ts';
 import type { Tables } from './tables.ts';
 
@@ -35,5 +34,8 @@ export interface Database {
  * @throws UpstreamError when the server cannot be reached
  */
 export async function openDatabase(target: DatabaseTarget): Promise<Database> {
-  return target.kind === 'sqlite' ? openSqlite(target.path) : openPostgres(target.url);
+  if (target.kind === 'sqlite') return openSqlite(target.path);
+  // Loaded only where it is used: the driver is a good part of a start.
+  const { openPostgres } = await import('./open-postgres.ts');
+  return openPostgres(target.url);
 }
