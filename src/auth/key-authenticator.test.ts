@@ -6,6 +6,7 @@ import { type Database, openDatabase } from '../database/open-database.ts';
 import { SqlApiKeyStore } from '../database/sql-api-key-store.ts';
 import { SqlTenantStore } from '../database/sql-tenant-store.ts';
 import { UpstreamError } from '../errors.ts';
+import { markerIntervalMs } from './key-watch.ts';
 import { KeyAuthenticator } from './key-authenticator.ts';
 import { type KeyInput, KeyService, type MintedKey } from './key-service.ts';
 import type { Principal } from './principal.ts';
@@ -181,7 +182,7 @@ describe('a key that ends', () => {
       const { key, secret } = await create();
       await accept(secret);
       await (where === 'here' ? keys : keysElsewhere).revoke(operator, key.id);
-      now += 2;
+      now += markerIntervalMs;
       await refuse(secret);
       expect(ended).toEqual([key.id]);
     },
@@ -191,7 +192,7 @@ describe('a key that ends', () => {
     const { key, secret } = await create();
     await accept(secret);
     await keysElsewhere.revoke(operator, key.id);
-    now += 2;
+    now += markerIntervalMs;
     await expect.poll(() => ended).toEqual([key.id]);
   });
 
@@ -201,7 +202,7 @@ describe('a key that ends', () => {
     await keys.update(operator, key.id, { isActive: false });
     await refuse(secret);
     await keysElsewhere.update(operator, key.id, { isActive: true });
-    now += 2;
+    now += markerIntervalMs;
     await accept(secret);
     await keys.update(operator, key.id, { isActive: false });
     await refuse(secret);
@@ -274,7 +275,7 @@ test('narrower scopes hold from the next request on', async () => {
   const { key, secret } = await create();
   await accept(secret);
   await keysElsewhere.update(operator, key.id, { scopes: ['a'] });
-  now += 2;
+  now += markerIntervalMs;
   expect((await accept(secret)).scopes).toEqual(['a']);
   expect(ended).toEqual([]);
 });
@@ -284,7 +285,7 @@ test('a copy of the data from before is noticed: nothing is accepted from memory
   await accept(secret);
   await elsewhere.kysely.deleteFrom('mcp_api_key').where('id', '=', key.id).execute();
   await elsewhere.kysely.updateTable('mcp_api_key_revision').set({ revision: 0 }).execute();
-  now += 2;
+  now += markerIntervalMs;
   await refuse(secret);
 });
 

@@ -51,7 +51,7 @@ interface Entry {
  *
  * - expiry and the end of an overlap: the next request;
  * - a change made by this process: the next request;
- * - a change made by another process: SQLite, 2 ms; PostgreSQL, as fast as `NOTIFY`, and where that is not heard
+ * - a change made by another process: SQLite, 10 ms; PostgreSQL, as fast as `NOTIFY`, and where that is not heard
  *   (a pooler) 1 s; a row edited by hand, 5 s, or 10 s for a key that was idle;
  * - while the store cannot be reached, keys in memory are accepted for at most 10 s after they were last read.
  */

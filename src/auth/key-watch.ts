@@ -2,7 +2,7 @@ import type { ApiKey } from './api-key.ts';
 import type { ApiKeyStore } from './api-key-store.ts';
 
 /** How often a request reads the store's marker, where it has one: what another process changed is seen after this. */
-export const markerIntervalMs = 2;
+export const markerIntervalMs = 10;
 /** How old the last look at the store may be when a request is answered, where it has no marker. */
 export const maxStalenessMs = 1000;
 
