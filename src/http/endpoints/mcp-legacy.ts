@@ -31,6 +31,8 @@ export interface LegacyEndpoint {
 /** Visible ASCII; a longer one is not ours. MCP 2025-11-25, Transports, Session Management. */
 const sessionIdPattern = /^[\x21-\x7e]{1,128}$/;
 const sessionIdBytes = 24;
+/** Longest part of a client's own name in the log. */
+const maxLoggedName = 64;
 const streamIdBytes = 9;
 
 /** The legacy era of the endpoint. */
@@ -62,7 +64,7 @@ export function createLegacyEndpoint(engine: Engine): LegacyEndpoint {
       body: reply.text,
       log: {
         ...toCallLog(message.method),
-        clientName: session.clientInfo.name,
+        clientName: session.clientInfo.name.slice(0, maxLoggedName),
         protocolVersion: session.protocolVersion,
       },
     };
