@@ -27,10 +27,14 @@ export interface CompiledSchema {
 const maxProblemsTold = 10;
 
 const draft2020 = 'https://json-schema.org/draft/2020-12/schema';
-const draft07 = /^https?:\/\/json-schema\.org\/draft-07\/schema#?$/;
+const draft07 = 'http://json-schema.org/draft-07/schema';
+const draft07Spellings = /^https?:\/\/json-schema\.org\/draft-07\/schema#?$/;
 
-// `allErrors` stays off: with it a hostile value makes work without bound.
-const ajvOptions: Options = { strict: false, allErrors: false, validateFormats: true };
+type Dialect = typeof draft2020 | typeof draft07;
+
+// `allErrors` stays off: with it a hostile value makes work without bound. Ajv would tell unknown formats on the
+// console; JSON Schema lets them be.
+const ajvOptions: Options = { strict: false, allErrors: false, validateFormats: true, logger: false };
 // ajv-formats is CommonJS: its callable default is one level down under Node's ESM rules.
 const addFormats = addFormatsModule as unknown as typeof addFormatsModule.default;
 
@@ -98,19 +102,16 @@ function compileStandardSchema(
 
 function compileJsonSchema(schema: JsonSchema, label: string): CompiledSchema {
   if (!isRecord(schema)) throw new TypeError(`${label}: expected a Standard Schema or a JSON Schema object`);
-  const dialect = schema['$schema'];
-  if (
-    dialect !== undefined &&
-    dialect !== draft2020 &&
-    !(typeof dialect === 'string' && draft07.test(dialect))
-  ) {
+  const dialect = toDialect(schema['$schema'], label);
+  const syntax = loadSyntaxValidator(dialect);
+  if (syntax.validate(dialect, schema) !== true) {
     throw new TypeError(
-      `${label}: the JSON Schema dialect ${JSON.stringify(dialect)} is not supported; use 2020-12 or draft-07`,
+      `${label}: the JSON Schema does not compile: ${syntax.errorsText(syntax.errors, { dataVar: 'schema' })}`,
     );
   }
-  // One validator per schema: a shared Ajv would keep every schema alive for ever.
-  const ajv = dialect === undefined || dialect === draft2020 ? new Ajv2020(ajvOptions) : new Ajv(ajvOptions);
-  addFormats(ajv);
+  // One validator per schema: a shared one would keep every schema alive for ever. Without the dialect's own schema,
+  // whose compilation takes many times as long as that of any other.
+  const ajv = createValidator(dialect, { ...ajvOptions, meta: false, validateSchema: false });
   let validate: ValidateFunction;
   try {
     validate = ajv.compile(schema);
@@ -124,6 +125,32 @@ function compileJsonSchema(schema: JsonSchema, label: string): CompiledSchema {
         ? { isValid: true, value }
         : { isValid: false, problem: tellAjvErrors(validate.errors ?? []) },
   };
+}
+
+function toDialect(named: unknown, label: string): Dialect {
+  if (named === undefined || named === draft2020) return draft2020;
+  if (typeof named === 'string' && draft07Spellings.test(named)) return draft07;
+  throw new TypeError(
+    `${label}: the JSON Schema dialect ${JSON.stringify(named)} is not supported; use 2020-12 or draft-07`,
+  );
+}
+
+function createValidator(dialect: Dialect, options: Options): Ajv {
+  const ajv = dialect === draft2020 ? new Ajv2020(options) : new Ajv(options);
+  addFormats(ajv);
+  return ajv;
+}
+
+const syntaxValidators = new Map<Dialect, Ajv>();
+
+/** Checks schemas by their dialect's own schema, and holds nothing else. */
+function loadSyntaxValidator(dialect: Dialect): Ajv {
+  let validator = syntaxValidators.get(dialect);
+  if (validator === undefined) {
+    validator = createValidator(dialect, ajvOptions);
+    syntaxValidators.set(dialect, validator);
+  }
+  return validator;
 }
 
 function tellIssues(issues: readonly StandardSchemaV1.Issue[]): string {
