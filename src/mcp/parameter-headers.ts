@@ -20,6 +20,8 @@ const fieldName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const sentinel = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/;
 // RFC 9110, section 5.5: visible ASCII, space and tab.
 const plainValue = /^[\t\x20-\x7e]*$/;
+// Compared by value, so that 42.0 is 42; only what every reader takes for the same number.
+const decimal = /^-?\d+(?:\.\d+)?$/;
 
 /**
  * Finds the annotations of an input schema.
@@ -81,7 +83,7 @@ export function decodeHeaderValue(value: string): string | undefined {
 
 function agrees(sent: string, expected: unknown, type: ParameterHeader['type']): boolean {
   if (type === 'integer')
-    return typeof expected === 'number' && sent.trim() !== '' && Number(sent) === expected;
+    return Number.isSafeInteger(expected) && decimal.test(sent) && Number(sent) === expected;
   // The type first: what a client sends as an object may have no text at all.
   return typeof expected === type && sent === String(expected);
 }
