@@ -59,6 +59,8 @@ export function createHttpDoor(target: TargetHost): Door & { close(): void } {
     try {
       const headers: Record<string, string[]> = {};
       for (const [name, value] of sent.headers) (headers[name.toLowerCase()] ??= []).push(value);
+      // Node's client leaves it out for methods that rarely have a body, and sends the body all the same.
+      if (sent.body !== undefined) headers['content-length'] = [String(Buffer.byteLength(sent.body))];
       request = openRequest({ hostname, port, agent, method: sent.method, path: sent.path, headers });
     } catch {
       return undefined;

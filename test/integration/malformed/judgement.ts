@@ -82,14 +82,14 @@ function findResponseFault(value: unknown, status: number, sent: Sent): string |
   )
     return `told as a fault of ours: ${message}`;
   // A batch that holds what is no message is refused whole.
-  return id === undefined && ids.length === 1 && typeof sent.body === 'string' && !isArrayText(sent.body)
+  return id === undefined && ids.length === 1 && !Array.isArray(parse(toText(sent)))
     ? 'the id could be read and was not echoed'
     : undefined;
 }
 
 /** Ids of the requests in a body, as any reader of JSON sees them. */
-function idsOf({ body }: Sent): readonly unknown[] {
-  const value = typeof body === 'string' ? parse(body) : undefined;
+function idsOf(sent: Sent): readonly unknown[] {
+  const value = parse(toText(sent));
   const messages: readonly unknown[] = Array.isArray(value) ? value : [value];
   return messages.flatMap((message) => {
     const id = isRecord(message) && Object.hasOwn(message, 'id') ? message['id'] : undefined;
@@ -99,8 +99,8 @@ function idsOf({ body }: Sent): readonly unknown[] {
   });
 }
 
-function isArrayText(text: string): boolean {
-  return Array.isArray(parse(text));
+function toText({ body = '' }: Sent): string {
+  return typeof body === 'string' ? body : Buffer.from(body).toString('utf8');
 }
 
 function isMcp({ path }: Sent): boolean {
