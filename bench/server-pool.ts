@@ -28,7 +28,8 @@ export class ServerPool {
 
   async close(): Promise<void> {
     const servers = await Promise.allSettled(this.#servers.values());
-    await Promise.all(servers.map((each) => (each.status === 'fulfilled' ? each.value.close() : undefined)));
+    const started = servers.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+    await Promise.all(started.map((server) => server.close()));
     const folders = await Promise.all(this.#folders.values());
     await Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true })));
   }
