@@ -1,27 +1,18 @@
-/**
- * A deploy, as clients live through it: what is asked to stop finishes what it began, says goodbye, and ends; what
- * was cut is found again.
- */
-import { randomUUID } from 'node:crypto';
-import { rmSync, writeFileSync } from 'node:fs';
+/** A deploy, as clients live through it: what is asked to stop finishes what it began, says goodbye, and ends. */
+import { rmSync } from 'node:fs';
 import { Agent, request as sendRequest } from 'node:http';
-import { join } from 'node:path';
-import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { createFolder, type MooringProcess, startMooring, workbenchModule } from './mooring-process.ts';
 import {
   collectEvents,
   getStream,
   initialize,
-  isEventStream,
   postLegacy,
   postModern,
   readMessage,
-  type Target,
   toHeaders,
-  type WireEvent,
-  type WireMessage,
 } from './wire.ts';
+import { connect, toCount, toSteps } from './workbench.ts';
 
 const waitMs = { timeout: 10_000, interval: 20 };
 const graceMs = 8000;
@@ -44,31 +35,13 @@ async function startWorkbench(environment: Record<string, string> = {}): Promise
   return server;
 }
 
-/** Arguments of a call that reports `before` steps and then waits until its gate opens. */
-function toCount(to: number, before: number): { args: Record<string, unknown>; open: () => void } {
-  const gate = join(folder, randomUUID());
-  const args = {
-    name: 'count',
-    arguments: { to, before, gate },
-    _meta: { progressToken: 'p' },
-  };
-  return { args, open: () => writeFileSync(gate, '') };
-}
-
-function toSteps(events: readonly WireEvent[]): unknown[] {
-  return events
-    .filter(({ data }) => data !== '')
-    .map(({ data }) => JSON.parse(data) as WireMessage)
-    .map(({ params, result }) => (result === undefined ? params?.['progress'] : 'result'));
-}
-
 describe('SIGTERM', () => {
   test('lets calls in flight finish: plain, streamed, and in a legacy session', async () => {
     const server = await startWorkbench();
     const session = await initialize(server);
-    const plain = toCount(1, 0);
-    const streamed = toCount(4, 2);
-    const legacy = toCount(4, 2);
+    const plain = toCount(folder, 1, 0);
+    const streamed = toCount(folder, 4, 2);
+    const legacy = toCount(folder, 4, 2);
     const plainReply = postModern(server, 'tools/call', { ...plain.args, _meta: {} });
     const streamedReply = await postModern(server, 'tools/call', streamed.args);
     const legacyReply = await postLegacy(server, session, {
@@ -130,7 +103,7 @@ describe('SIGTERM', () => {
     const server = await startWorkbench();
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     try {
-      const call = toCount(1, 0);
+      const call = toCount(folder, 1, 0);
       const inFlight = postModern(server, 'tools/call', { ...call.args, _meta: {} });
       await callArrived(server);
       expect(await getStatus(`${server.origin}/ready`, agent)).toBe(200);
@@ -149,7 +122,7 @@ describe('SIGTERM', () => {
 
   test('waits for a call no longer than the grace period, and says so to its caller', async () => {
     const server = await startWorkbench({ SHUTDOWN_GRACE_MS: '300' });
-    const call = toCount(1, 0);
+    const call = toCount(folder, 1, 0);
     const reply = postModern(server, 'tools/call', { ...call.args, _meta: {} });
     await callArrived(server);
     const from = performance.now();
@@ -162,7 +135,7 @@ describe('SIGTERM', () => {
 
   test('a second time ends the process at once', async () => {
     const server = await startWorkbench();
-    const call = toCount(1, 0);
+    const call = toCount(folder, 1, 0);
     const failed = expect(postModern(server, 'tools/call', { ...call.args, _meta: {} })).rejects.toThrow();
     await callArrived(server);
     server.signal('SIGTERM');
@@ -172,141 +145,6 @@ describe('SIGTERM', () => {
     await failed;
   });
 });
-
-describe('a connection that is cut', () => {
-  let server: MooringProcess;
-
-  beforeAll(async () => {
-    server = await startMooring({ module: workbenchModule, environment: { SSE_RETRY_MS: '50' } });
-  });
-  afterAll(async () => {
-    await server.dispose();
-  });
-
-  test('while a call streams: the rest is found with Last-Event-ID, every event once, in order', async () => {
-    const session = await initialize(server);
-    const call = toCount(20, 7);
-    const cut = new AbortController();
-    const reply = await postLegacy(
-      server,
-      session,
-      { id: 1, method: 'tools/call', params: call.args },
-      cut.signal,
-    );
-    const first = collectEvents(reply);
-    await vi.waitFor(() => expect(toSteps(first.events)).toHaveLength(7), waitMs);
-    cut.abort();
-    expect(await first.ended).toBe('cut');
-    call.open();
-
-    const lastEventId = first.events.at(-1)?.id ?? '';
-    const second = collectEvents(await getStream(server, session, { lastEventId }));
-    expect(await second.ended).toBe('closed');
-    const all = [...first.events, ...second.events];
-    expect(toSteps(all)).toEqual([...Array.from({ length: 20 }, (_, index) => index + 1), 'result']);
-    const ids = all.map(({ id }) => id).filter((id) => id !== undefined);
-    expect(new Set(ids).size).toBe(ids.length);
-
-    // From further back, the same events under the same ids.
-    const again = collectEvents(
-      await getStream(server, session, { lastEventId: first.events.at(3)?.id ?? '' }),
-    );
-    expect(await again.ended).toBe('closed');
-    expect(again.events.map(({ id }) => id)).toEqual(ids.slice(4));
-  });
-
-  test('again and again, once after every event', async () => {
-    const session = await initialize(server);
-    const call = toCount(6, 6);
-    const cut = new AbortController();
-    const reply = await postLegacy(
-      server,
-      session,
-      { id: 1, method: 'tools/call', params: call.args },
-      cut.signal,
-    );
-    const events: WireEvent[] = [];
-    const collected = collectEvents(reply);
-    await vi.waitFor(() => expect(toSteps(collected.events)).toHaveLength(6), waitMs);
-    cut.abort();
-    const [primer] = collected.events;
-    call.open();
-    let lastEventId = primer?.id ?? '';
-    for (;;) {
-      const one = new AbortController();
-      const resumed = collectEvents(await getStream(server, session, { lastEventId, signal: one.signal }));
-      await vi.waitFor(() => expect(resumed.events.length).toBeGreaterThan(0), waitMs);
-      one.abort();
-      const [next] = resumed.events;
-      if (next === undefined) throw new Error('no event');
-      events.push(next);
-      if (toSteps([next])[0] === 'result') break;
-      lastEventId = next.id ?? '';
-    }
-    expect(toSteps(events)).toEqual([1, 2, 3, 4, 5, 6, 'result']);
-  });
-
-  test('is noticed by nobody who uses the SDK client: it resumes by itself', async () => {
-    const cuts: AbortController[] = [];
-    const client = await connect(server, 'legacy', cuts);
-    const call = toCount(12, 5);
-    const steps: number[] = [];
-    const result = client.callTool(
-      { name: 'count', arguments: call.args['arguments'] as Record<string, unknown> },
-      { onprogress: ({ progress }) => steps.push(progress), timeout: 20_000 },
-    );
-    await vi.waitFor(() => expect(steps).toHaveLength(5), waitMs);
-    for (const cut of cuts.splice(0)) cut.abort();
-    call.open();
-    expect((await result).content).toEqual([{ type: 'text', text: 'counted to 12' }]);
-    expect(steps.slice(0, 5)).toEqual([1, 2, 3, 4, 5]);
-    expect(steps).toEqual(steps.toSorted((one, other) => one - other));
-    expect(new Set(steps).size).toBe(steps.length);
-    await client.close();
-  });
-
-  test('of another session is not resumed: its events are its own', async () => {
-    const [mine, other] = [await initialize(server), await initialize(server)];
-    const call = toCount(2, 2);
-    call.open();
-    const events = collectEvents(
-      await postLegacy(server, mine, { id: 1, method: 'tools/call', params: call.args }),
-    );
-    await events.ended;
-    const resumed = await getStream(server, other, { lastEventId: events.events.at(0)?.id ?? '' });
-    if (isEventStream(resumed)) {
-      const found = collectEvents(resumed);
-      expect(await found.ended).toBe('closed');
-      expect(found.events).toEqual([]);
-    } else expect(resumed.status).toBeGreaterThanOrEqual(400);
-  });
-});
-
-async function connect(
-  target: Target,
-  mode: 'auto' | 'legacy',
-  cuts: AbortController[] = [],
-): Promise<Client> {
-  const client = new Client({ name: 'resumer', version: '1' }, { versionNegotiation: { mode } });
-  const transport = new StreamableHTTPClientTransport(new URL(target.url), {
-    requestInit: { headers: { Authorization: `Bearer ${target.key}` } },
-    reconnectionOptions: {
-      initialReconnectionDelay: 20,
-      maxReconnectionDelay: 100,
-      reconnectionDelayGrowFactor: 1,
-      maxRetries: 20,
-    },
-    fetch: async (url, init) => {
-      const cut = new AbortController();
-      const signals = [cut.signal, ...(init?.signal ? [init.signal] : [])];
-      const reply = await fetch(url, { ...init, signal: AbortSignal.any(signals) });
-      if (isEventStream(reply)) cuts.push(cut);
-      return reply;
-    },
-  });
-  await client.connect(transport);
-  return client;
-}
 
 /** The workbench answers another call after the one before was read from its connection. */
 async function callArrived(server: MooringProcess): Promise<void> {
