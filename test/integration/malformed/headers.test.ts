@@ -191,14 +191,14 @@ const common: readonly Header[] = [
 
 describe('headers', () => {
   test('of modern messages', { timeout: timeoutMs }, async () => {
-    const cases = fc.constantFrom(...modernMessages).chain((message) =>
+    const each = modernMessages.map((message) =>
       fc.record({
         body: fc.constant(JSON.stringify(message)),
         headers: mutatedHeaders([...common, ...Object.entries(toModernHeaders(message))]),
         door,
       }),
     );
-    await check(cases, 5000, async ({ body, headers, door: way }) =>
+    await check(fc.oneof(...each), 5000, async ({ body, headers, door: way }) =>
       aim.fire(await resolve({ method: 'POST', path: '/mcp', headers, body }, way), way),
     );
   });

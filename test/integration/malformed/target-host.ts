@@ -41,7 +41,7 @@ export async function startTarget(): Promise<TargetHost> {
     MAX_BODY_BYTES: String(maxBodyBytes),
     MAX_STREAMS_PER_PRINCIPAL: String(maxStreams),
     MAX_SESSIONS_PER_PRINCIPAL: '50',
-    QUESTION_TIMEOUT_MS: '400',
+    QUESTION_TIMEOUT_MS: '200',
     CALL_TIMEOUT_MS: '3000',
     HEADERS_TIMEOUT_MS: '1000',
     REQUEST_TIMEOUT_MS: '2000',
