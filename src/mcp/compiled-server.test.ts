@@ -4,8 +4,10 @@ import { compileServer } from './compiled-server.ts';
 import type { Exchange } from './dispatch-target.ts';
 import { definePrompt, defineServer, defineTool } from './server-definition.ts';
 
+const notNames: readonly unknown[] = [{ toString: 1, valueOf: 1 }, {}, [], null, 1, undefined];
+
 describe('compileServer', () => {
-  it.each([{ toString: 1, valueOf: 1 }, {}, [], null, 1, undefined])('refuses %j as a name', async (name) => {
+  it.each(notNames)('refuses %j as a name', async (name) => {
     const target = compileServer(
       defineServer({
         name: 'one',
