@@ -21,8 +21,8 @@ export interface CallsInFlight {
   add(call: CallInFlight): () => void;
   /** Cancels a call here, or tells the other instances when it is not here. */
   cancel(scope: string, id: JsonRpcId): Promise<void>;
-  /** Cancels every call of a session. */
-  cancelScope(scope: string, reason: CancelReason): void;
+  /** Cancels every call of a session that has ended, here and on the other instances. */
+  endScope(scope: string): Promise<void>;
   readonly count: number;
   /** Resolves when no call is left, or after `graceMs`, when those left are cancelled. */
   drain(graceMs: number): Promise<void>;
@@ -40,6 +40,7 @@ export interface CallsInFlightOptions {
 }
 
 const topic = 'cancellations';
+const endTopic = 'ended-sessions';
 /** How much later than `streamAfterMs` a call may become a stream: one look at all calls instead of a timer for each. */
 const sweepMs = 100;
 
@@ -66,7 +67,11 @@ export async function createCallsInFlight(options: CallsInFlightOptions): Promis
     call?.cancel('client');
     return call !== undefined;
   };
+  const endHere = (scope: string): void => {
+    for (const call of calls) if (call.scope === scope) call.cancel('session_ended');
+  };
   const unsubscribe = await options.bus.subscribe(topic, cancelHere);
+  const unsubscribeEnds = await options.bus.subscribe(endTopic, endHere);
 
   return {
     add: (call) => {
@@ -83,8 +88,9 @@ export async function createCallsInFlight(options: CallsInFlightOptions): Promis
       const key = toKey(scope, id);
       if (!cancelHere(key)) await options.bus.publish(topic, key);
     },
-    cancelScope: (scope, reason) => {
-      for (const call of calls) if (call.scope === scope) call.cancel(reason);
+    endScope: async (scope) => {
+      endHere(scope);
+      await options.bus.publish(endTopic, scope);
     },
     get count() {
       return calls.size;
@@ -102,7 +108,7 @@ export async function createCallsInFlight(options: CallsInFlightOptions): Promis
     },
     close: async () => {
       clearInterval(sweep);
-      await unsubscribe();
+      await Promise.all([unsubscribe(), unsubscribeEnds()]);
     },
   };
 }

@@ -197,7 +197,7 @@ export function createLegacyProtocol(engine: Engine): LegacyProtocol {
 
   async function endStreams(sessionId: string): Promise<void> {
     await events.end(sessionId);
-    calls.cancelScope(sessionId, 'session_ended');
+    await calls.endScope(sessionId);
     await engine.bus.publish(`session.${sessionId}`, 'ended');
   }
 }
