@@ -49,7 +49,10 @@ describe('telling a message apart', () => {
         switch (found.kind) {
           case 'request':
             return (
-              isFramed && isId(fields['id']) && typeof fields['method'] === 'string' && found.message === value
+              isFramed &&
+              isId(fields['id']) &&
+              typeof fields['method'] === 'string' &&
+              found.message === value
             );
           case 'notification':
             return isFramed && !hasId && typeof fields['method'] === 'string' && found.message === value;

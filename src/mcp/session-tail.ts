@@ -25,8 +25,11 @@ export interface TailOptions {
 
 /** Writes what the event log holds of one stream to one connection, and what comes, until either ends. */
 export interface SessionTail {
-  /** The last event that was read, and as a rule written. */
+  /** The last event that was written. */
   readonly cursor: string;
+  readonly isClosed: boolean;
+  /** Writes nothing more until it takes over: another connection of the stream goes on after its cursor. */
+  pause(): void;
   /** Goes on after an event that another connection of the stream had reached. */
   takeOver(cursor: string): void;
   /** Gives the tail its connection. Called once. */
@@ -54,6 +57,7 @@ class LogTail implements SessionTail {
   #sink: EventSink | undefined;
   #isReading = false;
   #isStale = false;
+  #isPaused = false;
   #isClosed = false;
 
   constructor(engine: Engine, options: TailOptions) {
@@ -76,7 +80,16 @@ class LogTail implements SessionTail {
     return this.#cursor;
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+  }
+
   takeOver(cursor: string): void {
+    this.#isPaused = false;
     this.#cursor = cursor;
     this.pump();
   }
@@ -90,6 +103,7 @@ class LogTail implements SessionTail {
   }
 
   pump(): void {
+    if (this.#isPaused) return;
     if (this.#isReading || this.#sink === undefined) {
       this.#isStale = true;
       return;
@@ -116,7 +130,14 @@ class LogTail implements SessionTail {
   async #read(sink: EventSink): Promise<void> {
     do {
       this.#isStale = false;
-      const slice = await this.#engine.events.read(this.#options.session.id, this.#cursor, readAtOnce);
+      const from = this.#cursor;
+      const slice = await this.#engine.events.read(this.#options.session.id, from, readAtOnce);
+      // While it read, another connection of the stream went on, and perhaps it took over from that one again.
+      if (this.#isPaused) return;
+      if (this.#cursor !== from) {
+        this.#isStale = true;
+        continue;
+      }
       if (slice.kind === 'gap') {
         const next = await this.#options.onGap(sink);
         if (next === undefined) {
@@ -128,9 +149,9 @@ class LogTail implements SessionTail {
         continue;
       }
       for (const event of slice.events) {
-        this.#cursor = event.id;
         // A priming event was told when it was made, to the connection it was made for.
         if (event.data !== '' && !sink.send(event)) return;
+        this.#cursor = event.id;
       }
       if (slice.isComplete) {
         this.end(undefined);

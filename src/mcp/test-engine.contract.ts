@@ -127,7 +127,8 @@ export function createPrincipal(name: string, tenantId: string = `tenant-${name}
   });
 }
 
-const untilMs = 5000;
+// Below the time a test may take, so that the reason is told.
+const untilMs = 4000;
 
 /** Waits for a condition; fails with its text when it does not come. */
 export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {

@@ -143,12 +143,18 @@ export function createLegacyEndpoint(engine: Engine): LegacyEndpoint {
     openStream: async (request, caller) => {
       const session = await loadSession(request, caller);
       const lastEventId = toHeader(request.headers, 'last-event-id');
-      const open = await streams.open(
+      const stream = await streams.open(
         session,
         caller.principal,
         lastEventId === '' ? undefined : lastEventId,
       );
-      return toEventStreamReply(open);
+      // A client that leaves before the head is sent never gets a sink.
+      request.onClose(() => {
+        stream.abandon();
+      });
+      return toEventStreamReply((sink) => {
+        stream.attach(sink);
+      });
     },
     end: async (request, caller) => {
       const session = await loadSession(request, caller);
