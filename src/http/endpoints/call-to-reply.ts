@@ -44,7 +44,6 @@ function toStreamReply(
   { engine, caller, sessionId, log, cancel }: CallToReplyOptions,
 ): HttpReply {
   const reply = toEventStreamReply((sink) => {
-    stream.attach(sink);
     const forget = engine.streams.add({
       principal: caller.principal,
       ...(sessionId === undefined ? {} : { sessionId }),
@@ -60,6 +59,22 @@ function toStreamReply(
       },
     });
     sink.onClose(forget);
+    stream.attach({
+      get isOpen() {
+        return sink.isOpen;
+      },
+      send: (event) => sink.send(event),
+      keepAlive: () => {
+        sink.keepAlive();
+      },
+      end: () => {
+        forget();
+        sink.end();
+      },
+      onClose: (listener) => {
+        sink.onClose(listener);
+      },
+    });
   });
   return { ...reply, log };
 }
