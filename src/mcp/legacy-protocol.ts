@@ -18,6 +18,7 @@ import type { ClientCapabilities, JsonRpcNotification, JsonRpcRequest } from './
 import { type RpcReply, toErrorReply } from './rpc-reply.ts';
 import type { Caller } from './server-exchange.ts';
 import { createSessionState } from './session-values.ts';
+import { createTurns } from './turns.ts';
 
 /** Most resources one session may be subscribed to. */
 export const maxSubscriptions = 1000;
@@ -73,30 +74,35 @@ export function createLegacyProtocol(engine: Engine): LegacyProtocol {
     },
     'resources/subscribe': async ({ uri }, session) => {
       requireSubscribable(uri);
-      if (session.subscriptions.includes(uri)) return '{}';
-      if (session.subscriptions.length >= maxSubscriptions)
-        throw invalid(`a session may subscribe to at most ${maxSubscriptions} resources`);
-      await changeSubscriptions(session, [...session.subscriptions, uri]);
+      await changeSubscriptions(session, (current) => {
+        if (current.includes(uri)) return current;
+        if (current.length >= maxSubscriptions)
+          throw invalid(`a session may subscribe to at most ${maxSubscriptions} resources`);
+        return [...current, uri];
+      });
       return '{}';
     },
     'resources/unsubscribe': async ({ uri }, session) => {
       requireSubscribable(uri);
-      await changeSubscriptions(
-        session,
-        session.subscriptions.filter((other) => other !== uri),
-      );
+      await changeSubscriptions(session, (current) => current.filter((other) => other !== uri));
       return '{}';
     },
   };
 
-  const changeSubscriptions = async (
-    session: SessionRecord,
-    subscriptions: readonly string[],
-  ): Promise<void> => {
-    await withinBounds(() => sessions.update(session.id, { subscriptions }));
-    // Whoever holds the session's stream must look again.
-    await engine.bus.publish(`session.${session.id}`, 'changed');
-  };
+  // A client may ask for several at once; each must start from what the one before it left.
+  const turns = createTurns();
+  const changeSubscriptions = (
+    { id }: SessionRecord,
+    change: (current: readonly string[]) => readonly string[],
+  ): Promise<void> =>
+    turns(id, async () => {
+      const current = (await sessions.load(id))?.subscriptions ?? [];
+      const subscriptions = change(current);
+      if (subscriptions === current) return;
+      await withinBounds(() => sessions.update(id, { subscriptions }));
+      // Whoever holds the session's stream must look again.
+      await engine.bus.publish(`session.${id}`, 'changed');
+    });
 
   const requireSubscribable: (uri: unknown) => asserts uri is string = (uri) => {
     if (target.capabilities.resources?.subscribe !== true)
