@@ -58,6 +58,7 @@ export function compileServer({ input: definition }: ServerDefinition): Dispatch
     serverInfo,
     instructions: definition.instructions,
     capabilities: toCapabilities(methods),
+    discoveryCache: cache,
     dispatch: (request: FeatureRequest, exchange: Exchange) => {
       const answer = methods.get(request.method);
       if (answer === undefined) {

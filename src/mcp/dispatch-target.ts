@@ -9,6 +9,7 @@ import type {
 } from './protocol-types.ts';
 import type { Handles, SessionState } from './handler-context.ts';
 import type { HandlerFailure } from './handler-failure.ts';
+import type { CacheHint } from './server-definition.ts';
 
 /** A question to the client, as the specification names it. */
 export interface ClientQuestion {
@@ -85,6 +86,8 @@ export interface DispatchTarget {
   readonly serverInfo: Implementation;
   readonly instructions: string | undefined;
   readonly capabilities: ServerCapabilities;
+  /** How long what `server/discover` tells may be kept. Default: stale at once, private. */
+  readonly discoveryCache?: CacheHint;
   /** Whether `requestState` is the target's own business: sealed and opened by it, not by the engine. */
   readonly ownsRequestState?: boolean;
   /**

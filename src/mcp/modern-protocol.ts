@@ -134,10 +134,10 @@ export const cancelMessages: Readonly<Record<CancelReason, string>> = {
 };
 
 function renderDiscovery(target: DispatchTarget, resultText: ReturnType<typeof createResultText>): string {
-  const { capabilities, instructions } = target;
+  const { capabilities, instructions, discoveryCache = noCache } = target;
   return resultText.complete(
     'modern',
     { supportedVersions, capabilities, ...(instructions === undefined ? {} : { instructions }) },
-    noCache,
+    discoveryCache,
   );
 }
