@@ -5,7 +5,12 @@ const longMs = 60_000;
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['src/**/*.test.ts', 'servers/*/src/**/*.test.ts', 'scripts/**/*.test.ts'] } },
+      {
+        test: {
+          name: 'unit',
+          include: ['src/**/*.test.ts', 'servers/*/src/**/*.test.ts', 'scripts/**/*.test.ts'],
+        },
+      },
       {
         test: {
           name: 'integration',
@@ -14,7 +19,14 @@ export default defineConfig({
           hookTimeout: longMs,
         },
       },
-      { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], testTimeout: longMs, hookTimeout: 2 * longMs } },
+      {
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          testTimeout: longMs,
+          hookTimeout: 2 * longMs,
+        },
+      },
       {
         test: {
           name: 'conformance',

@@ -4,6 +4,11 @@ export function renderTable(headings: readonly string[], rows: readonly (readonl
     Math.max(heading.length, ...rows.map((row) => row[column]?.length ?? 0)),
   );
   return [headings, ...rows]
-    .map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd())
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
     .join('\n');
 }

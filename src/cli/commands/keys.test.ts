@@ -53,7 +53,17 @@ async function runJson(...args: string[]): Promise<Record<string, unknown>> {
 
 test('a key from its making to its end, as JSON', async () => {
   await run('tenants', 'create', '--name', 'Cafe', '--id', 'cafe');
-  const made = await runJson('keys', 'create', '--name', 'till', '--scope', 'notes:read', 'tags', '--expires', '90d');
+  const made = await runJson(
+    'keys',
+    'create',
+    '--name',
+    'till',
+    '--scope',
+    'notes:read',
+    'tags',
+    '--expires',
+    '90d',
+  );
   expect(made).toMatchObject({
     tenantId: 'cafe',
     role: 'merchant',
@@ -63,7 +73,15 @@ test('a key from its making to its end, as JSON', async () => {
     key: expect.stringMatching(/^mooring_mcp_[0-9a-f]{64}$/),
   });
   const id = String(made['id']);
-  const successor = await runJson('keys', 'rotate', id, '--overlap', '1h', '--expires', '2028-01-01T00:00:00Z');
+  const successor = await runJson(
+    'keys',
+    'rotate',
+    id,
+    '--overlap',
+    '1h',
+    '--expires',
+    '2028-01-01T00:00:00Z',
+  );
   expect(successor).toMatchObject({ rotatedFrom: id, expiresAt: '2028-01-01T00:00:00.000Z' });
   const shown = await runJson('keys', 'show', id);
   expect(shown).toMatchObject({ state: 'overlapping', graceUntil: '2027-01-01T01:00:00.000Z' });
@@ -78,8 +96,12 @@ test('for people, a key comes with a note that it is shown once, and lists are t
   await run('tenants', 'create', '--name', 'Cafe');
   const made = await run('keys', 'create', '--name', 'till');
   expect(made).toMatch(/^mooring_mcp_[0-9a-f]{64}\n\nThis is the only time the key is shown/);
-  expect(await run('keys', 'list')).toMatch(/^ID +NAME +KEY +STATE.*\n[0-9a-f-]{36} +till +mooring_mcp_\.\.\.[0-9a-f]{4} +active +merchant +\* +never +never$/);
-  expect(await run('tenants', 'list')).toMatch(/^ID +NAME +CREATED\n[0-9a-f-]{36} +Cafe +2027-01-01T00:00:00\.000Z$/);
+  expect(await run('keys', 'list')).toMatch(
+    /^ID +NAME +KEY +STATE.*\n[0-9a-f-]{36} +till +mooring_mcp_\.\.\.[0-9a-f]{4} +active +merchant +\* +never +never$/,
+  );
+  expect(await run('tenants', 'list')).toMatch(
+    /^ID +NAME +CREATED\n[0-9a-f-]{36} +Cafe +2027-01-01T00:00:00\.000Z$/,
+  );
 });
 
 test('the tenant is the only one, or named, or told apart by its id', async () => {
@@ -88,7 +110,9 @@ test('the tenant is the only one, or named, or told apart by its id', async () =
   await expect(run('tenants', 'create', '--name', 'Again', '--id', 'one')).rejects.toThrow(/already/);
   await run('tenants', 'create', '--name', 'Shop', '--id', 'two');
   await expect(run('keys', 'list')).rejects.toThrow(/several tenants/);
-  expect(await runJson('keys', 'create', '--name', 'k', '--tenant', 'Shop')).toMatchObject({ tenantId: 'two' });
+  expect(await runJson('keys', 'create', '--name', 'k', '--tenant', 'Shop')).toMatchObject({
+    tenantId: 'two',
+  });
   await run('tenants', 'create', '--name', 'Shop', '--id', 'three');
   await expect(run('keys', 'list', '--tenant', 'Shop')).rejects.toThrow(/Several tenants are named/);
   expect(await run('keys', 'list', '--tenant', 'three', '--json')).toBe('[]');

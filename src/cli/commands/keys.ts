@@ -1,6 +1,13 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { ApiKey } from '../../auth/api-key.ts';
-import { isKeyId, momentSchema, nameSchema, parseFields, roleSchema, scopesSchema } from '../../auth/key-fields.ts';
+import {
+  isKeyId,
+  momentSchema,
+  nameSchema,
+  parseFields,
+  roleSchema,
+  scopesSchema,
+} from '../../auth/key-fields.ts';
 import type { KeyService, MintedKey } from '../../auth/key-service.ts';
 import type { TenantStore } from '../../auth/tenant-store.ts';
 import { type ApiKeyReply, toApiKeyReply } from '../../http/endpoints/keys.ts';
@@ -54,11 +61,16 @@ export function addKeysCommand(program: Command, deps: KeysDeps): void {
     .option('--tenant <id or name>', 'whose key it is (default: the only tenant there is)')
     .option('--scope <scope...>', 'what it may do; "notes" includes "notes:read", "*" is everything', ['*'])
     .option('--role <role>', 'platform_operator, tenant_developer, merchant, or your own word', 'merchant')
-    .option('--expires <when>', 'a time from now (90d, 24h) or a moment (2027-01-31T12:00:00Z) (default: never)', (text) =>
-      parseExpiry(text, now()),
+    .option(
+      '--expires <when>',
+      'a time from now (90d, 24h) or a moment (2027-01-31T12:00:00Z) (default: never)',
+      (text) => parseExpiry(text, now()),
     )
     .option('--json', 'print JSON')
-    .addHelpText('after', '\nExample:\n  $ mooring keys create --name "till 3" --scope notes:read --expires 90d')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ mooring keys create --name "till 3" --scope notes:read --expires 90d',
+    )
     .action((flags: CreateFlags) =>
       withKeys(deps, async ({ keys: service, tenants }) => {
         const minted = await service.create(operator, {
@@ -101,10 +113,19 @@ export function addKeysCommand(program: Command, deps: KeysDeps): void {
   keys
     .command('rotate')
     .summary('replace a key; both work for a while')
-    .description('Makes a successor with the same rights and shows it, this once. The old key works on for the overlap.')
+    .description(
+      'Makes a successor with the same rights and shows it, this once. The old key works on for the overlap.',
+    )
     .argument('<id>', 'its id, from keys list', parseKeyId)
-    .option('--overlap <time>', 'how long the old key still works, at most 30d; 0 for not at all', parseDurationSeconds, 86_400)
-    .option('--expires <when>', 'expiry of the new key (default: that of the old one)', (text) => parseExpiry(text, now()))
+    .option(
+      '--overlap <time>',
+      'how long the old key still works, at most 30d; 0 for not at all',
+      parseDurationSeconds,
+      86_400,
+    )
+    .option('--expires <when>', 'expiry of the new key (default: that of the old one)', (text) =>
+      parseExpiry(text, now()),
+    )
     .option('--json', 'print JSON')
     .action((id: string, flags: JsonFlag & { readonly overlap: number; readonly expires?: number }) =>
       withKeys(deps, async ({ keys: service }) => {
@@ -141,16 +162,21 @@ async function withKeys(deps: KeysDeps, work: (opened: OpenedKeys) => Promise<vo
 async function findTenantId(tenants: TenantStore, wanted: string | undefined): Promise<string> {
   if (wanted === undefined) {
     const [only, second] = await tenants.list(2);
-    if (only === undefined) throw new CommandFailure('There is no tenant yet. Make one: mooring tenants create --name <name>');
-    if (second !== undefined) throw new CommandFailure('There are several tenants. Say which: --tenant <id or name>');
+    if (only === undefined)
+      throw new CommandFailure('There is no tenant yet. Make one: mooring tenants create --name <name>');
+    if (second !== undefined)
+      throw new CommandFailure('There are several tenants. Say which: --tenant <id or name>');
     return only.id;
   }
   const byId = await tenants.findById(wanted);
   if (byId !== undefined) return byId.id;
   const [byName, second] = await tenants.findByName(wanted, 2);
-  if (byName === undefined) throw new CommandFailure(`There is no tenant ${JSON.stringify(wanted)}. See: mooring tenants list`);
+  if (byName === undefined)
+    throw new CommandFailure(`There is no tenant ${JSON.stringify(wanted)}. See: mooring tenants list`);
   if (second !== undefined) {
-    throw new CommandFailure(`Several tenants are named ${JSON.stringify(wanted)}. Give the id: mooring tenants list`);
+    throw new CommandFailure(
+      `Several tenants are named ${JSON.stringify(wanted)}. Give the id: mooring tenants list`,
+    );
   }
   return byName.id;
 }
@@ -188,7 +214,10 @@ function renderKey(reply: ApiKeyReply, flags: JsonFlag): string {
   if (flags.json) return toJson(reply);
   return renderTable(
     ['FIELD', 'VALUE'],
-    Object.entries(reply).map(([name, value]) => [name, Array.isArray(value) ? value.join(' ') : String(value)]),
+    Object.entries(reply).map(([name, value]) => [
+      name,
+      Array.isArray(value) ? value.join(' ') : String(value),
+    ]),
   );
 }
 

@@ -37,7 +37,8 @@ export function addTenantsCommand(program: Command, deps: TenantsDeps): void {
           name: parseFields(nameSchema, flags.name, '--name'),
           createdAt: now(),
         };
-        if (!(await store.insert(tenant))) throw new CommandFailure(`There already is a tenant with the id ${tenant.id}.`);
+        if (!(await store.insert(tenant)))
+          throw new CommandFailure(`There already is a tenant with the id ${tenant.id}.`);
         write(flags.json ? toJson(toReply(tenant)) : renderTenants([tenant]));
       }),
     );
