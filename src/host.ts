@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Readable, Writable } from 'node:stream';
+import { setTimeout } from 'node:timers/promises';
 import { KeyAuthenticator } from './auth/key-authenticator.ts';
 import type { FirstRun } from './auth/first-run.ts';
 import type { Config, Secrets } from './config/config.ts';
@@ -71,7 +72,10 @@ export interface Host {
   fetch(request: Request): Promise<Response>;
   /** Tells interested clients of a change that no call made; without a tenant, those of every tenant. */
   publish(change: ServerChange): Promise<void>;
-  /** Readiness off, streams ended, calls in flight finished within `SHUTDOWN_GRACE_MS`, everything released. Idempotent. */
+  /**
+   * Readiness off for `SHUTDOWN_DELAY_MS`, then streams ended, calls in flight finished within `SHUTDOWN_GRACE_MS`,
+   * everything released. Idempotent.
+   */
   close(): Promise<void>;
 }
 
@@ -103,8 +107,9 @@ export async function createHost(options: HostOptions): Promise<Host> {
   };
 
   const close = async (): Promise<void> => {
-    const graceMs = config.server.shutdownGraceMs;
+    const { shutdownDelayMs, shutdownGraceMs: graceMs } = config.server;
     web?.stop();
+    if (server !== undefined) await setTimeout(shutdownDelayMs);
     await Promise.all([engine.stop(graceMs), server?.close(graceMs)]);
     await web?.close();
     await identity?.close();

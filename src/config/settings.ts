@@ -39,6 +39,16 @@ export const settings = {
       sentence:
         'Where clients reach this server, e.g. https://mcp.example.com; the MCP endpoint is `/mcp` below it.',
     },
+    shutdownDelayMs: {
+      kind: 'integer',
+      variable: 'SHUTDOWN_DELAY_MS',
+      unit: 'milliseconds',
+      min: 0,
+      max: 120_000,
+      default: 0,
+      sentence:
+        'How long to go on serving, with `/ready` answering 503, once the process was asked to stop: what a load balancer takes to notice.',
+    },
     shutdownGraceMs: {
       kind: 'integer',
       variable: 'SHUTDOWN_GRACE_MS',

@@ -76,6 +76,7 @@ async function openStandalone(
     session,
     principal,
     cursor,
+    isCall: false,
     onClosed: () => {
       listeners.leave(session.id, tail);
     },
@@ -130,6 +131,7 @@ async function resumeCall(
     session,
     principal,
     cursor: lastEventId,
+    isCall: true,
     onClosed: () => void unsubscribe(),
     onGap: async () => undefined,
   });

@@ -19,6 +19,8 @@ export interface TailOptions {
    * @returns the event to read on from, or `undefined` to end
    */
   readonly onGap: (sink: EventSink) => Promise<string | undefined>;
+  /** Whether the stream is a call's, and ends with its response. */
+  readonly isCall: boolean;
   /** The tail is over, whoever ended it. Called once. */
   readonly onClosed: () => void;
 }
@@ -71,6 +73,8 @@ class LogTail implements SessionTail {
         this.#keepAlive();
       },
       end: (reason) => {
+        // A call that was come back for is waited for like any other: its answer is nowhere else.
+        if (reason === 'stopping' && options.isCall) return;
         this.end(reason === 'stopping' ? engine.limits.retryMs : undefined);
       },
     });

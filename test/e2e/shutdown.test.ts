@@ -69,6 +69,26 @@ describe('SIGTERM', () => {
     expect(await server.exited).toMatchObject({ code: 0, signal: null });
   });
 
+  test('lets a call finish whose client had come back for its stream', async () => {
+    const server = await startWorkbench();
+    const session = await initialize(server);
+    const call = toCount(folder, 4, 2);
+    const cut = new AbortController();
+    const message = { id: 1, method: 'tools/call', params: call.args };
+    const first = collectEvents(await postLegacy(server, session, message, cut.signal));
+    await vi.waitFor(() => expect(toSteps(first.events)).toEqual([1, 2]), waitMs);
+    cut.abort();
+    await first.ended;
+    const lastEventId = first.events.at(-1)?.id ?? '';
+    const second = collectEvents(await getStream(server, session, { lastEventId }));
+    server.signal('SIGTERM');
+    await refusesConnections(server);
+    call.open();
+    expect(await second.ended).toBe('closed');
+    expect(toSteps(second.events)).toEqual([3, 4, 'result']);
+    expect(await server.exited).toMatchObject({ code: 0 });
+  });
+
   test('ends a GET stream with a hint when to come back', async () => {
     const server = await startWorkbench({ SSE_RETRY_MS: '1234' });
     const session = await initialize(server);
@@ -118,6 +138,19 @@ describe('SIGTERM', () => {
     } finally {
       agent.destroy();
     }
+  });
+
+  test('goes on serving for the delay, no longer ready, so that a balancer can notice', async () => {
+    const server = await startWorkbench({ SHUTDOWN_DELAY_MS: '60000' });
+    server.signal('SIGTERM');
+    await vi.waitFor(async () => {
+      const reply = await fetch(`${server.origin}/ready`);
+      expect(reply.status).toBe(503);
+      expect(await reply.json()).toEqual({ status: 'stopping' });
+    }, waitMs);
+    expect((await postModern(server, 'tools/list', {})).status).toBe(200);
+    server.signal('SIGTERM');
+    await server.exited;
   });
 
   test('waits for a call no longer than the grace period, and says so to its caller', async () => {

@@ -82,7 +82,7 @@ async function start(module: string, flags: StartFlags, deps: StartDeps): Promis
   watchUncaught(deps, logger);
   const hosted = await loadServerModule(module, { workingDir: deps.workingDir, dataDir });
   const host = await deps.createHost({ server: hosted.server, config, secrets, logger });
-  const limitMs = config.server.shutdownGraceMs + closeMarginMs;
+  const limitMs = config.server.shutdownDelayMs + config.server.shutdownGraceMs + closeMarginMs;
   try {
     if (config.server.transport === 'stdio') {
       await Promise.race([
