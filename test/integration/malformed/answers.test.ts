@@ -72,7 +72,11 @@ describe('answers of a session', () => {
       fc.record({
         tool: fc.constant(tool),
         version: legacyVersion,
-        answer: mutated({ jsonrpc: '2.0', id: placeholder, result: questions[tool] }, 6),
+        answer: fc.oneof(
+          mutated({ jsonrpc: '2.0', id: placeholder, result: questions[tool] }, 6),
+          mutated({ jsonrpc: '2.0', id: placeholder, error: { code: 1, message: 'no' } }, 6),
+          mutated({ jsonrpc: '2.0', id: placeholder, result: questions[tool], error: null }, 6),
+        ),
       }),
     );
     await check(fc.array(one, { minLength: 1, maxLength: together }), 60, async (cases) => {

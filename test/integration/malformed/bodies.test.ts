@@ -152,7 +152,7 @@ describe('size', () => {
     ]) {
       await post(JSON.stringify(message));
       const inSession = await toSessionHeaders(aim, '2025-06-18');
-      const { _meta: _, ...legacyParams } = message.params ?? {};
+      const legacyParams = { ...message.params, _meta: undefined };
       await aim.fire(toPost(JSON.stringify({ ...message, params: legacyParams }), inSession), 'http');
     }
   });

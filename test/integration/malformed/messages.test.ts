@@ -2,7 +2,13 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { type Aim, check, legacyVersion, takeAim, toPost, toSessionHeaders } from './aim.ts';
-import { legacyMessages, modernMessages, strayResponses, toModernHeaders } from './sound-messages.ts';
+import {
+  legacyMessages,
+  modernMessages,
+  type SoundMessage,
+  strayResponses,
+  toModernHeaders,
+} from './sound-messages.ts';
 import { brokenText, mutated, valueText } from './wire-text.ts';
 
 const timeoutMs = 240_000;
@@ -32,13 +38,46 @@ const legacyCase = fc.tuple(
 
 describe('messages', () => {
   test('of the modern era, wrong anywhere, are answered as JSON-RPC', { timeout: timeoutMs }, async () => {
-    await check(modernCase, 7000, ({ text, headers }) =>
+    await check(modernCase, 6000, ({ text, headers }) =>
       aim.fire(toPost(text, { ...aim.headers, ...headers })),
     );
   });
 
+  test('with capabilities of any type ask nothing they should not', { timeout: timeoutMs }, async () => {
+    const asking = modernMessages.filter(({ params }) => String(params?.['name']).startsWith('ask'));
+    const cases = fc.oneof(
+      ...asking.map((message) => {
+        const { _meta: meta, ...params } = message.params ?? {};
+        const key = 'io.modelcontextprotocol/clientCapabilities';
+        const rest = JSON.stringify({
+          ...message,
+          params: { ...params, _meta: { ...(meta as object), [key]: '#' } },
+        });
+        return mutated((meta as Record<string, unknown>)[key], 2).map((text) => ({
+          text: rest.replace('"#"', () => text),
+          headers: toModernHeaders(message),
+        }));
+      }),
+    );
+    await check(cases, 1000, ({ text, headers }) => aim.fire(toPost(text, { ...aim.headers, ...headers })));
+  });
+
+  test('with arguments of any type beside their headers are compared', { timeout: timeoutMs }, async () => {
+    const route = modernMessages.find(({ params }) => params?.['name'] === 'route') as SoundMessage;
+    const rest = JSON.stringify({ ...route, params: { ...route.params, arguments: '#' } });
+    const headers = { ...aim.headers, ...toModernHeaders(route) };
+    await check(mutated(route.params?.['arguments'], 2), 1000, (text) =>
+      aim.fire(
+        toPost(
+          rest.replace('"#"', () => text),
+          headers,
+        ),
+      ),
+    );
+  });
+
   test('of a session, wrong anywhere, are answered as JSON-RPC', { timeout: timeoutMs }, async () => {
-    await check(legacyCase, 7000, async ([version, text]) =>
+    await check(legacyCase, 6000, async ([version, text]) =>
       aim.fire(toPost(text, await toSessionHeaders(aim, version))),
     );
   });

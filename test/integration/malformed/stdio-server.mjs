@@ -3,6 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { defineResource, defineServer, defineTool } from 'mooring';
 import { z } from 'zod';
 
+// `mooring start` reads a module's default export.
+// oxlint-disable-next-line import/no-default-export
 export default defineServer({
   name: 'malformed-stdio',
   version: '1.0.0',

@@ -129,7 +129,7 @@ async function sendLine(line: string): Promise<void> {
   for (const said of target.lines) {
     if (said.includes('"id":"right-')) continue;
     const received = { status: 200, headers: { 'content-type': 'application/json' }, body: said };
-    const isNotification = /^\{"jsonrpc":"2\.0","method":/.test(said);
+    const isNotification = said.startsWith('{"jsonrpc":"2.0","method":');
     expect(isNotification ? undefined : findFault(sent, received), `${line}\n-> ${said}`).toBeUndefined();
   }
 }
