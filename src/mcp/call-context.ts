@@ -106,7 +106,7 @@ export class CallContext implements HandlerContext {
     this.#exchange.notify({ jsonrpc: '2.0', method: 'notifications/message', params });
   }
 
-  async elicit<const Schema extends AnySchema>(
+  elicit<const Schema extends AnySchema>(
     message: string,
     schema: Schema,
     options?: QuestionOptions,
@@ -121,25 +121,26 @@ export class CallContext implements HandlerContext {
       return undefined;
     };
     const { $schema: _, ...requestedSchema } = form.json;
-    const answer = await this.#ask(
+    return this.#ask(
       'elicitation/create',
       { mode: 'form', message, requestedSchema },
       { ...options, objection },
+      // `objection` has parsed it by this very schema.
+      (answer) => toElicitAnswer(answer, content as Parsed<Schema>),
     );
-    // `objection` has parsed it by this very schema.
-    return toElicitAnswer(answer, content as Parsed<Schema>);
   }
 
-  async elicitForm(
+  elicitForm(
     params: Omit<ElicitFormParams, 'mode' | '_meta' | 'task'>,
     options?: QuestionOptions,
   ): Promise<ElicitAnswer<Readonly<Record<string, unknown>>>> {
-    const answer = await this.#ask('elicitation/create', { mode: 'form', ...params }, options);
-    // The specification's schema, which every answer passed, says what `content` holds.
-    return toElicitAnswer(answer, (answer['content'] ?? {}) as Readonly<Record<string, unknown>>);
+    return this.#ask('elicitation/create', { mode: 'form', ...params }, options, (answer) =>
+      // The specification's schema, which every answer passed, says what `content` holds.
+      toElicitAnswer(answer, (answer['content'] ?? {}) as Readonly<Record<string, unknown>>),
+    );
   }
 
-  async elicitUrl(
+  elicitUrl(
     message: string,
     url: string,
     options?: QuestionOptions,
@@ -147,17 +148,20 @@ export class CallContext implements HandlerContext {
     const elicitationId = options?.key ?? `${this.#exchange.requestId}-${this.#asked + 1}`;
     // The stateless era has no elicitation id: the round itself is the correlation.
     const params = { mode: 'url', message, url, ...(this.era === 'legacy' ? { elicitationId } : {}) };
-    const answer = await this.#ask('elicitation/create', params, options);
-    return answer['action'] as 'accept' | 'decline' | 'cancel';
+    return this.#ask(
+      'elicitation/create',
+      params,
+      options,
+      (answer) => answer['action'] as 'accept' | 'decline' | 'cancel',
+    );
   }
 
-  async sample(params: CreateMessageParams, options?: QuestionOptions): Promise<CreateMessageResult> {
-    return (await this.#ask('sampling/createMessage', params, options)) as CreateMessageResult;
+  sample(params: CreateMessageParams, options?: QuestionOptions): Promise<CreateMessageResult> {
+    return this.#ask('sampling/createMessage', params, options, (answer) => answer as CreateMessageResult);
   }
 
-  async listRoots(options?: QuestionOptions): Promise<readonly Root[]> {
-    const answer = await this.#ask('roots/list', {}, options);
-    return answer['roots'] as readonly Root[];
+  listRoots(options?: QuestionOptions): Promise<readonly Root[]> {
+    return this.#ask('roots/list', {}, options, (answer) => answer['roots'] as readonly Root[]);
   }
 
   async once<Value>(key: string, work: () => Value | Promise<Value>): Promise<Value> {
@@ -180,19 +184,26 @@ export class CallContext implements HandlerContext {
     this.#exchange.releaseConnection(retryMs);
   }
 
-  #ask(
+  #ask<Value>(
     method: ClientQuestion['method'],
     params: Readonly<Record<string, unknown>>,
-    options: QuestionOptions & Pick<ClientQuestion, 'objection'> = {},
-  ): Promise<Readonly<Record<string, unknown>>> {
+    options: (QuestionOptions & Pick<ClientQuestion, 'objection'>) | undefined,
+    toValue: (answer: Readonly<Record<string, unknown>>) => Value,
+  ): Promise<Value> {
     this.#asked += 1;
-    return this.#exchange.ask({
-      method,
-      params,
-      key: options.key ?? `question-${this.#asked}`,
-      ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
-      ...(options.objection === undefined ? {} : { objection: options.objection }),
-    });
+    const { key = `question-${this.#asked}`, timeoutMs, objection } = options ?? {};
+    const answered = this.#exchange
+      .ask({
+        method,
+        params,
+        key,
+        ...(timeoutMs === undefined ? {} : { timeoutMs }),
+        ...(objection === undefined ? {} : { objection }),
+      })
+      .then(toValue);
+    // A handler may leave a question behind, or fail at another one first. That is no failure of this process.
+    answered.catch(() => {});
+    return answered;
   }
 }
 

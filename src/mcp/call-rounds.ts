@@ -134,20 +134,29 @@ export class CallRounds {
 
   /** The open questions and the sealed state: fields of an `InputRequiredResult`. */
   toInputRequired(): { readonly inputRequests: Record<string, unknown>; readonly requestState: string } {
-    const inputRequests: Record<string, unknown> = {};
+    const inputRequests = toKeyed<unknown>({});
     for (const [key, { method, params }] of this.#open) inputRequests[key] = { method, params };
     const state: RoundState = { ...this.#state, round: this.#state.round + 1 };
-    const requestState = this.#options.box.seal(JSON.stringify(state), {
-      purpose,
-      boundTo: this.#boundTo,
-      ttlSeconds: this.#options.ttlSeconds,
-    });
-    return { inputRequests, requestState };
+    return { inputRequests, requestState: this.#seal(state) };
+  }
+
+  #seal(state: RoundState): string {
+    const { box, ttlSeconds } = this.#options;
+    try {
+      return box.seal(JSON.stringify(state), { purpose, boundTo: this.#boundTo, ttlSeconds });
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      // What an author keeps has its own bound, far below: it is the client's answers that are too long.
+      throw new ProtocolError(
+        protocolErrorCodes.invalidParams,
+        'Invalid params: the answers so far are too long to be carried to the next round; send shorter ones',
+      );
+    }
   }
 }
 
 function parseState(sealed: unknown, boundTo: string, box: SealedBox): RoundState {
-  if (sealed === undefined) return { answers: {}, values: {}, round: 0 };
+  if (sealed === undefined) return { answers: toKeyed({}), values: toKeyed({}), round: 0 };
   const opened = typeof sealed === 'string' ? box.open(sealed, { purpose, boundTo }) : undefined;
   if (opened === undefined) {
     throw new ProtocolError(
@@ -156,7 +165,13 @@ function parseState(sealed: unknown, boundTo: string, box: SealedBox): RoundStat
     );
   }
   // Only this class seals with this purpose, so what opens has this shape.
-  return JSON.parse(opened) as RoundState;
+  const { answers, values, round } = JSON.parse(opened) as RoundState;
+  return { answers: toKeyed(answers), values: toKeyed(values), round };
+}
+
+/** A record whose keys an author chooses: without a prototype, where a key could mean something else. */
+function toKeyed<Value>(record: Readonly<Record<string, Value>>): Record<string, Value> {
+  return Object.assign(Object.create(null) as Record<string, Value>, record);
 }
 
 /** What a request is about: its method, name or URI, and arguments, whatever the order of their keys. */
