@@ -55,10 +55,26 @@ export function isKeyId(text: string): boolean {
  * @throws RequestError `request_invalid` (400) that names each problem and where it is
  */
 export function parseFields<Value>(schema: z.ZodType<Value>, value: unknown, what: string): Value {
-  const parsed = schema.safeParse(value);
+  const parsed = safeParse(schema, value);
+  if (parsed === undefined) throw new RequestError('request_invalid', `${what} is not valid`);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map(({ path, message }) =>
     path.length === 0 ? message : `${path.join('.')}: ${message}`,
   );
   throw new RequestError('request_invalid', `${what} is not valid: ${problems.join('; ')}`);
+}
+
+/**
+ * `undefined` when the schema itself threw. zod 4 checks the `length` of whatever has one, an object too, and compares
+ * a `length` that may be an object without a primitive value. Ours run no code that could throw otherwise.
+ */
+function safeParse<Value>(
+  schema: z.ZodType<Value>,
+  value: unknown,
+): ReturnType<z.ZodType<Value>['safeParse']> | undefined {
+  try {
+    return schema.safeParse(value);
+  } catch {
+    return undefined;
+  }
 }
