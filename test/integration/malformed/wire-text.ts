@@ -95,6 +95,7 @@ const pollution = [
   '{"toString":1,"valueOf":1}',
   '{"toString":null,"toJSON":"x","then":true}',
   '{"length":1e9}',
+  '{"length":{"toString":null}}',
   '{"a":1,"a":2}',
 ];
 
