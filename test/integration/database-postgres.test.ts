@@ -9,7 +9,7 @@ import { openPostgres } from '../../src/database/open-postgres.ts';
 import { SqlApiKeyStore } from '../../src/database/sql-api-key-store.ts';
 import { SqlTenantStore } from '../../src/database/sql-tenant-store.ts';
 import { ConfigError, UpstreamError } from '../../src/errors.ts';
-import { type PostgresServer, startPostgres } from './embedded-postgres.ts';
+import { type PostgresServer, startPostgres } from '../embedded-postgres.ts';
 
 const operator = { kind: 'operator' } as const;
 const input = { tenantId: 'cafe', name: 'till', scopes: ['*'], role: 'merchant' };
