@@ -44,9 +44,15 @@ export interface LegacyProtocol {
   /**
    * Answers `initialize`: opens a session under an id that the caller made.
    *
+   * @param ttlMs absolute life of the session; default: the engine's limit
    * @throws ProtocolError `-32602` for malformed params
    */
-  initialize(request: JsonRpcRequest, caller: Caller, sessionId: string): Promise<OpenedSession>;
+  initialize(
+    request: JsonRpcRequest,
+    caller: Caller,
+    sessionId: string,
+    ttlMs?: number,
+  ): Promise<OpenedSession>;
   /** Answers a request through `call.reply`. Never rejects. */
   answer(request: JsonRpcRequest, call: LegacyCall): void;
   /** Takes a client's notification. */
@@ -151,8 +157,8 @@ export function createLegacyProtocol(engine: Engine): LegacyProtocol {
   };
 
   return {
-    initialize: async (request, caller, sessionId) => {
-      const session = parseInitialize(request, caller, sessionId, engine);
+    initialize: async (request, caller, sessionId, ttlMs = limits.sessionTtlMs) => {
+      const session = parseInitialize(request, caller, { id: sessionId, createdAt: engine.now(), ttlMs });
       const evicted = await withinBounds(() => sessions.create(session));
       await Promise.all(evicted.map(endStreams));
       const result = JSON.stringify({
@@ -208,13 +214,15 @@ export function createLegacyProtocol(engine: Engine): LegacyProtocol {
   }
 }
 
-function parseInitialize(request: JsonRpcRequest, caller: Caller, id: string, engine: Engine): SessionRecord {
+function parseInitialize(
+  request: JsonRpcRequest,
+  { principal }: Caller,
+  { id, createdAt, ttlMs }: { readonly id: string; readonly createdAt: number; readonly ttlMs: number },
+): SessionRecord {
   const { protocolVersion, clientInfo, capabilities } = request.params ?? noParams;
   if (typeof protocolVersion !== 'string') throw invalid('protocolVersion must be a string');
   if (!isImplementation(clientInfo)) throw invalid('clientInfo needs a name and a version');
   if (capabilities !== undefined && !isRecord(capabilities)) throw invalid('capabilities must be an object');
-  const createdAt = engine.now();
-  const { principal } = caller;
   return {
     id,
     principalKey: toPrincipalKey(principal),
@@ -230,10 +238,7 @@ function parseInitialize(request: JsonRpcRequest, caller: Caller, id: string, en
     clientCapabilities: (capabilities ?? {}) as ClientCapabilities,
     subscriptions: [],
     createdAt,
-    expiresAt: Math.min(
-      createdAt + engine.limits.sessionTtlMs,
-      principal.expiresAt ?? Number.MAX_SAFE_INTEGER,
-    ),
+    expiresAt: Math.min(createdAt + ttlMs, principal.expiresAt ?? Number.MAX_SAFE_INTEGER),
   };
 }
 

@@ -11,8 +11,9 @@ import { ProtocolError, protocolErrorCodes } from '../errors.ts';
 import type { SessionRecord } from '../sessions/session-store.ts';
 import { CallReply, createPlainStream, type EventSink, toBatchReplies } from './call-reply.ts';
 import { concernsTenant, toNotification } from './change-feed.ts';
+import type { ServerChange } from './dispatch-target.ts';
 import type { Engine } from './engine.ts';
-import { type Incoming, isId, parseBody, renderMessage } from './json-rpc.ts';
+import { type Incoming, isId, parseBody, renderMessage, renderResult } from './json-rpc.ts';
 import { createLegacyProtocol } from './legacy-protocol.ts';
 import { readLines } from './lines.ts';
 import { openListen, parseListenFilter } from './listen.ts';
@@ -64,13 +65,17 @@ class StdioConnection {
   readonly #output: Writable;
   readonly #modern;
   readonly #legacy;
-  /** Cancellations of this connection find its calls by it. */
-  readonly #scope = `stdio-${randomBytes(9).toString('base64url')}`;
+  /** Cancellations of this connection find its stateless calls by it. */
+  readonly #scope = createScope();
   readonly #stopTellingChanges: () => void;
   /** Replies that a cancellation silences: over stdio a cancelled request gets no response. */
   readonly #replies = new Map<JsonRpcId, { isSilenced: boolean }>();
   readonly #subscriptions = new Map<JsonRpcId, () => void>();
+  readonly #touching: NodeJS.Timeout;
   #session: SessionRecord | undefined;
+  /** Resolves when `#session` is as the store has it. */
+  #refreshed: Promise<void> = Promise.resolve();
+  #stopFollowing = async (): Promise<void> => {};
   #received = 0;
 
   constructor({ engine, output }: StdioOptions) {
@@ -78,12 +83,12 @@ class StdioConnection {
     this.#output = output;
     this.#modern = createModernProtocol(engine);
     this.#legacy = createLegacyProtocol(engine);
-    this.#stopTellingChanges = engine.changes.subscribe((change) => {
-      const session = this.#session;
-      if (session === undefined || !concernsTenant(change, session.tenantId)) return;
-      if (change.kind === 'resource_updated' && !session.subscriptions.includes(change.uri)) return;
-      this.#write(renderMessage(toNotification(change)));
-    });
+    this.#stopTellingChanges = engine.changes.subscribe((change) => void this.#tell(change));
+    // An open connection is use: its session does not idle away, and ends with it.
+    this.#touching = setInterval(() => {
+      this.#refreshed = this.#refresh();
+    }, engine.limits.keepAliveMs);
+    this.#touching.unref();
   }
 
   /** Takes one line. Resolves when the client may send more. */
@@ -113,9 +118,10 @@ class StdioConnection {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#touching);
     this.#stopTellingChanges();
     for (const end of this.#subscriptions.values()) end();
-    if (this.#session !== undefined) await this.#legacy.end(this.#session.id);
+    await this.#endSession();
   }
 
   async #receiveMessage(incoming: Incoming, caller: Caller): Promise<void> {
@@ -134,6 +140,8 @@ class StdioConnection {
         const { message } = incoming;
         if (claimedVersion(message.params) !== undefined) this.#answerModern(message, caller);
         else if (message.method === 'initialize') await this.#initialize(message, caller);
+        // MCP 2025-11-25, Lifecycle, Initialization: a client may ping before it is initialized.
+        else if (message.method === 'ping') this.#write(renderResult(message.id, '{}'));
         else this.#answerLegacy(message, await this.#requireSession(), caller);
       }
     }
@@ -197,10 +205,41 @@ class StdioConnection {
   }
 
   async #initialize(message: JsonRpcRequest, caller: Caller): Promise<void> {
-    if (this.#session !== undefined) await this.#legacy.end(this.#session.id);
-    const { session, reply } = await this.#legacy.initialize(message, caller, this.#scope);
+    await this.#endSession();
+    const ttlMs = Number.POSITIVE_INFINITY;
+    const { session, reply } = await this.#legacy.initialize(message, caller, createScope(), ttlMs);
     this.#session = session;
+    this.#stopFollowing = await this.#engine.bus.subscribe(`session.${session.id}`, (news) => {
+      if (news === 'changed') this.#refreshed = this.#refresh();
+    });
     this.#write(reply.text);
+  }
+
+  async #endSession(): Promise<void> {
+    const session = this.#session;
+    if (session === undefined) return;
+    this.#session = undefined;
+    await this.#stopFollowing();
+    await this.#legacy.end(session.id);
+  }
+
+  async #refresh(): Promise<void> {
+    const id = this.#session?.id;
+    if (id === undefined) return;
+    try {
+      const record = await this.#engine.sessions.load(id);
+      if (record !== undefined && this.#session?.id === id) this.#session = record;
+    } catch (error) {
+      this.#engine.logger.error('mcp.session_not_refreshed', {}, error);
+    }
+  }
+
+  async #tell(change: ServerChange): Promise<void> {
+    await this.#refreshed;
+    const session = this.#session;
+    if (session === undefined || !concernsTenant(change, session.tenantId)) return;
+    if (change.kind === 'resource_updated' && !session.subscriptions.includes(change.uri)) return;
+    this.#write(renderMessage(toNotification(change)));
   }
 
   #answerLegacy(message: JsonRpcRequest, session: SessionRecord, caller: Caller): void {
@@ -215,6 +254,7 @@ class StdioConnection {
       if (reply !== undefined) reply.isSilenced = true;
       this.#subscriptions.get(cancelled)?.();
       await this.#engine.calls.cancel(this.#scope, cancelled);
+      if (this.#session !== undefined) await this.#engine.calls.cancel(this.#session.id, cancelled);
       return;
     }
     if (this.#session !== undefined) await this.#legacy.notified(notification, this.#session, caller);
@@ -269,6 +309,10 @@ class StdioConnection {
       this.#output.once('close', resolve);
     });
   }
+}
+
+function createScope(): string {
+  return `stdio-${randomBytes(9).toString('base64url')}`;
 }
 
 function toLineSink(write: (text: string) => void, onEnd: () => void): EventSink {
