@@ -74,8 +74,8 @@ function findResponseFault(value: unknown, status: number, sent: Sent): string |
   if (!isRecord(error)) return 'error is not an object';
   const { code, message } = error;
   if (!Number.isInteger(code) || typeof message !== 'string' || message === '') return 'a malformed error';
-  // What was refused in HTTP was not read as a message; what was read too deep was not walked.
-  if (code === status || message.includes('nested deeper')) return undefined;
+  // What was refused in HTTP was not read as a message; what was read too deep was not walked; a response has no answer.
+  if (code === status || /nested deeper|responses cannot be sent/.test(message)) return undefined;
   if (
     code === -32603 &&
     !/cancelled|longer than this server|Session terminated|before the client/.test(message)
