@@ -113,6 +113,8 @@ async function runTool(
 async function toResult(tool: CompiledTool, returned: unknown): Promise<Readonly<Record<string, unknown>>> {
   if (returned instanceof ToolResult) {
     const { content, structuredContent, isError, _meta } = returned;
+    // MCP 2026-07-28, Tools, Output Schema: structured results MUST conform. A failure has none.
+    if (tool.output !== undefined && !isError) await requireFit(tool.output, structuredContent);
     return {
       content,
       ...(structuredContent === undefined ? {} : { structuredContent }),
@@ -125,15 +127,17 @@ async function toResult(tool: CompiledTool, returned: unknown): Promise<Readonly
     if (Array.isArray(returned)) return { content: returned as ContentBlock[] };
     throw new TypeError('a tool without an output schema returns a string, content blocks or a ToolResult');
   }
-  const outcome = await tool.output.parse(returned);
+  const value = await requireFit(tool.output, returned);
+  // MCP 2025-11-25, Tools, Structured Content: repeated as text for clients that read only content.
+  return { content: [{ type: 'text', text: JSON.stringify(value) }], structuredContent: value };
+}
+
+async function requireFit(schema: CompiledSchema, value: unknown): Promise<unknown> {
+  const outcome = await schema.parse(value);
   if (!outcome.isValid) {
     throw new TypeError(`the result does not fit the output schema: ${outcome.problem}`);
   }
-  // MCP 2025-11-25, Tools, Structured Content: repeated as text for clients that read only content.
-  return {
-    content: [{ type: 'text', text: JSON.stringify(outcome.value) }],
-    structuredContent: outcome.value,
-  };
+  return outcome.value;
 }
 
 function toErrorText(resultText: ResultText, exchange: Exchange, message: string): string {

@@ -57,7 +57,7 @@ async function createTwoInstances(limits: TestEngineOptions['limits'] = {}): Pro
       defineTool({
         name: 'quiet',
         handler: (_, context) =>
-          new Promise((resolve) => {
+          new Promise<string>((resolve) => {
             seen.push('running');
             context.signal.addEventListener('abort', () => {
               seen.push('aborted');
