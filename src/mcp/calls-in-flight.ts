@@ -48,7 +48,7 @@ const sweepMs = 100;
 export async function createCallsInFlight(options: CallsInFlightOptions): Promise<CallsInFlight> {
   const calls = new Set<CallInFlight>();
   const scoped = new Map<string, CallInFlight>();
-  let onEmpty: (() => void) | undefined;
+  const whenEmpty = new Set<() => void>();
 
   const sweep = setInterval(() => {
     const now = options.now();
@@ -81,7 +81,7 @@ export async function createCallsInFlight(options: CallsInFlightOptions): Promis
       return () => {
         calls.delete(call);
         if (key !== undefined && scoped.get(key) === call) scoped.delete(key);
-        if (calls.size === 0) onEmpty?.();
+        if (calls.size === 0) for (const listener of whenEmpty) listener();
       };
     },
     cancel: async (scope, id) => {
@@ -98,11 +98,13 @@ export async function createCallsInFlight(options: CallsInFlightOptions): Promis
     drain: async (graceMs) => {
       if (calls.size === 0) return;
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, graceMs);
-        onEmpty = () => {
+        const finish = (): void => {
           clearTimeout(timer);
+          whenEmpty.delete(finish);
           resolve();
         };
+        const timer = setTimeout(finish, graceMs);
+        whenEmpty.add(finish);
       });
       for (const call of calls) call.cancel('stopping');
     },
