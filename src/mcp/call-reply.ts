@@ -161,6 +161,9 @@ export function createPlainStream(): CallStream {
   };
 }
 
+/** Most events that wait for the connection of a stream: as a rule it is there at once. */
+const maxEarlyEvents = 100;
+
 /** What a resumable stream is kept in. */
 export interface DurableStreamOptions {
   readonly log: EventLog;
@@ -185,8 +188,16 @@ export function createDurableStream(options: DurableStreamOptions): CallStream {
   let tail: Promise<void> = Promise.resolve();
   const send = (event: StreamEvent): void => {
     if (isReleased) return;
-    if (sink === undefined) early.push(event);
-    else sink.send(event);
+    if (sink !== undefined) {
+      sink.send(event);
+      return;
+    }
+    early.push(event);
+    // Its client left before it became a stream. Should one come after all, it finds the rest in the log.
+    if (early.length === maxEarlyEvents) {
+      isReleased = true;
+      isEnded = true;
+    }
   };
   const append = (data: string, parts: { retryMs?: number; isTerminal?: boolean } = {}): void => {
     const { retryMs, isTerminal = false } = parts;
