@@ -70,6 +70,7 @@ describe('annotations', () => {
     ['items', { properties: { a: { type: 'array', items: string('A') } } }],
     ['anyOf', { properties: { a: { anyOf: [string('A')] } } }],
     ['allOf of the root', { allOf: [{ properties: { a: string('A') } }] }],
+    // oxlint-disable-next-line unicorn/no-thenable
     ['then', { then: { properties: { a: string('A') } } }],
     ['$defs behind $ref', { properties: { a: { $ref: '#/$defs/a' } }, $defs: { a: string('A') } }],
     ['additionalProperties', { additionalProperties: string('A') }],

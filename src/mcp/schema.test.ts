@@ -35,6 +35,21 @@ describe('a zod schema', () => {
     expect(compiled.parse({ name: ' Ada ' })).toEqual({ isValid: true, value: { name: 'Ada', count: 1 } });
   });
 
+  it('that throws on a hostile value finds it invalid, and keeps what was thrown for the log', async () => {
+    // zod's length checks run on whatever has a `length`.
+    const schema = z.object({ text: z.string().max(3) });
+    const outcome = await parse(schema, { text: { length: { toString: null } } });
+    expect(outcome.isValid).toBe(false);
+    const broken = z.object({ text: z.string() }).refine(() => {
+      throw new Error('the author wrote this');
+    });
+    expect(await parse(broken, { text: 'a' })).toMatchObject({
+      isValid: false,
+      problem: 'the value could not be checked',
+      cause: { message: 'the author wrote this' },
+    });
+  });
+
   it('lists the side that is sent: what goes into an input, what comes out of an output', () => {
     const schema = z.object({ count: z.number().default(1) });
     expect(compileSchema(schema, 'test', 'input').json['required']).toBeUndefined();
@@ -185,7 +200,7 @@ describe('any schema', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
         const first = compiled.parse(value);
-        compiled.parse({ a: 'broken' });
+        void compiled.parse({ a: 'broken' });
         expect(compiled.parse(value)).toEqual(first);
       }),
     );

@@ -451,7 +451,7 @@ describe('a batch', () => {
           else if (kind === 'ping') expect(result).toEqual({});
           else expect(error.code).toBe(-32601);
         }
-        const told = messages.flatMap(({ params }) => (params === undefined ? [] : [params.data]));
+        const told = messages.flatMap(({ params }) => (params === undefined ? [] : [String(params.data)]));
         expect(told.toSorted()).toEqual(logs.toSorted());
         // A response is the last thing on the stream.
         expect(messages.at(-1)).not.toHaveProperty('method');
@@ -519,7 +519,7 @@ describe('what is authored', () => {
       expect(reply.body).not.toContain('hunter2');
       const requestId = /request ([\w-]+)\)/.exec(reply.body)?.[1];
       const line = lines.find(({ fields }) => fields['requestId'] === requestId);
-      expect((line?.error as Error).message).toBe('password is hunter2');
+      expect(line?.error).toMatchObject({ message: 'password is hunter2' });
     }
   });
 });

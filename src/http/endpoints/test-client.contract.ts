@@ -89,22 +89,21 @@ export class Received {
   }
 
   #createSink(): StreamSink {
-    const received = this;
+    const isOpen = (): boolean => !this.isGone && !this.isEnded;
     return {
       get isOpen() {
-        return !received.isGone && !received.isEnded;
+        return isOpen();
       },
       write: (chunk) => {
-        if (received.isGone || received.isEnded) return false;
-        received.chunks.push(chunk);
-        return true;
+        if (isOpen()) this.chunks.push(chunk);
+        return isOpen();
       },
       end: () => {
-        received.isEnded = true;
+        this.isEnded = true;
       },
       onClose: (listener) => {
-        if (received.isGone) listener();
-        else received.#whenGone.push(listener);
+        if (this.isGone) listener();
+        else this.#whenGone.push(listener);
       },
     };
   }
