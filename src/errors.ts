@@ -22,6 +22,7 @@ export type RequestErrorCode =
   | 'conflict'
   | 'body_too_large'
   | 'unsupported_media_type'
+  | 'too_many_streams'
   | 'headers_too_large'
   | 'internal_error'
   | 'unavailable';
@@ -93,6 +94,10 @@ const requestErrors: Readonly<Record<RequestErrorCode, RequestErrorRow>> = {
   },
   body_too_large: { status: 413, meaning: 'The body is larger than `MAX_BODY_BYTES`.' },
   unsupported_media_type: { status: 415, meaning: 'The body is not `application/json`, or is compressed.' },
+  too_many_streams: {
+    status: 429,
+    meaning: 'The caller has as many streams open as it may (`MAX_STREAMS_PER_PRINCIPAL`). Close one first.',
+  },
   headers_too_large: { status: 431, meaning: 'The headers are larger than `MAX_HEADER_BYTES`.' },
   internal_error: {
     status: 500,

@@ -188,8 +188,10 @@ async function createTarget(
   // It calls the factory at once and refuses what is not a server of the SDK.
   return createSdkTarget(server as McpServerFactory, {
     box,
-    stateTtlSeconds: config.calls.requestStateTtlSeconds,
     logger,
+    stateTtlSeconds: config.calls.requestStateTtlSeconds,
+    // Unknown before the port is, when it was not configured; challenges then go without it.
+    ...(publicUrl === undefined ? {} : { resourceMetadataUrl: toResourceMetadataUrl(publicUrl) }),
   });
 }
 

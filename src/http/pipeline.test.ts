@@ -475,16 +475,10 @@ describe('the pipeline', () => {
       fc.string(),
     );
     await fc.assert(
-      fc.asyncProperty(
-        fc.string(),
-        fc.string(),
-        fc.string(),
-        headers,
-        async (method, path, query, given) => {
-          const { reply } = await ask(test, { method, path, query, headers: given });
-          expect(reply.status).toBeLessThan(500);
-        },
-      ),
+      fc.asyncProperty(fc.string(), fc.string(), fc.string(), headers, async (method, path, query, given) => {
+        const { reply } = await ask(test, { method, path, query, headers: given });
+        expect(reply.status).toBeLessThan(500);
+      }),
     );
   });
 });

@@ -112,7 +112,7 @@ describe('the answers of a batch', () => {
             }
           };
           steps.forEach(act);
-          for (const part of [...open]) act({ part, action: 'finish' }, -1);
+          for (const part of Array.from(open)) act({ part, action: 'finish' }, -1);
           const outcome = await whole.outcome;
           const everyPart = Array.from({ length: count }, (_, index) => index);
           if (outcome.kind === 'json') {
@@ -144,7 +144,9 @@ describe('a durable stream', () => {
     const { events, bus } = createSharedStores();
     let first: string | undefined;
     const log = {
-      ...{ read: events.read.bind(events), end: events.end.bind(events), close: events.close.bind(events) },
+      read: events.read.bind(events),
+      end: events.end.bind(events),
+      close: events.close.bind(events),
       append: async (...given: Parameters<typeof events.append>) => {
         const id = await events.append(...given);
         first ??= id;

@@ -1,4 +1,5 @@
 import { ProtocolError, protocolErrorCodes } from '../errors.ts';
+import { argumentsOf, describeInvalid } from './call-arguments.ts';
 import { CallContext } from './call-context.ts';
 import type { Exchange } from './dispatch-target.ts';
 import { failuresOf } from './handler-failure.ts';
@@ -44,18 +45,10 @@ export function compilePrompts(prompts: readonly AnyPrompt[], resultText: Result
       const prompt = table.get(name);
       if (prompt === undefined)
         throw new ProtocolError(protocolErrorCodes.invalidParams, `Unknown prompt: ${name.slice(0, 128)}`);
-      const input = params['arguments'] ?? {};
-      if (!isRecord(input))
-        throw new ProtocolError(
-          protocolErrorCodes.invalidParams,
-          'Invalid params: arguments must be an object',
-        );
-      const parsed = await prompt.input.parse(input);
+      const parsed = await prompt.input.parse(argumentsOf(params));
       if (!parsed.isValid) {
-        throw new ProtocolError(
-          protocolErrorCodes.invalidParams,
-          `Invalid arguments for ${prompt.definition.name}: ${parsed.problem}`,
-        );
+        const problem = describeInvalid(parsed, prompt.definition.name, exchange);
+        throw new ProtocolError(protocolErrorCodes.invalidParams, problem);
       }
       const context = new CallContext(exchange, { progressToken: progressTokenOf(params) });
       const { handler, name: label, description } = prompt.definition;

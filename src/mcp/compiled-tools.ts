@@ -1,9 +1,9 @@
 import { ProtocolError, protocolErrorCodes } from '../errors.ts';
+import { argumentsOf, describeInvalid } from './call-arguments.ts';
 import { CallContext } from './call-context.ts';
 import type { Exchange } from './dispatch-target.ts';
 import { HandlerFailure } from './handler-failure.ts';
 import { InputRequired } from './input-required.ts';
-import { isRecord } from './json-rpc.ts';
 import { checkParameterHeaders, findParameterHeaders, type ParameterHeader } from './parameter-headers.ts';
 import type { ContentBlock } from './protocol-types.ts';
 import { progressTokenOf } from './request-meta.ts';
@@ -55,41 +55,32 @@ export function compileTools(tools: readonly AnyTool[], resultText: ResultText):
       const tool = table.get(name);
       if (tool === undefined)
         throw new ProtocolError(protocolErrorCodes.invalidParams, `Unknown tool: ${name.slice(0, 128)}`);
-      const input = params['arguments'] ?? {};
-      if (!isRecord(input))
-        throw new ProtocolError(
-          protocolErrorCodes.invalidParams,
-          'Invalid params: arguments must be an object',
-        );
+      const input = argumentsOf(params);
       if (tool.parameterHeaders.length > 0 && exchange.parameterHeaders !== undefined) {
         checkParameterHeaders(tool.parameterHeaders, exchange.parameterHeaders, input);
       }
       let parsed: ParseOutcome | Promise<ParseOutcome> = tool.input.parse(input);
       if (parsed instanceof Promise) parsed = await parsed;
-      if (!parsed.isValid)
-        return toErrorText(
-          resultText,
-          exchange,
-          `Invalid arguments for ${tool.definition.name}: ${parsed.problem}`,
-        );
-      return runTool(
-        tool,
-        parsed.value,
-        new CallContext(exchange, { progressToken: progressTokenOf(params) }),
-        exchange,
-        resultText,
-      );
+      // MCP 2025-11-25, Tools, Error Handling: what the model can correct is a result, not a protocol error.
+      if (!parsed.isValid) {
+        return toErrorText(resultText, exchange, describeInvalid(parsed, tool.definition.name, exchange));
+      }
+      const context = new CallContext(exchange, { progressToken: progressTokenOf(params) });
+      return runTool({ tool, input: parsed.value, context, exchange, resultText });
     },
   };
 }
 
-async function runTool(
-  tool: CompiledTool,
-  input: unknown,
-  context: CallContext,
-  exchange: Exchange,
-  resultText: ResultText,
-): Promise<string> {
+interface ToolRun {
+  readonly tool: CompiledTool;
+  /** Parsed. */
+  readonly input: unknown;
+  readonly context: CallContext;
+  readonly exchange: Exchange;
+  readonly resultText: ResultText;
+}
+
+async function runTool({ tool, input, context, exchange, resultText }: ToolRun): Promise<string> {
   try {
     const returned: unknown = await tool.definition.handler(input, context);
     if (typeof returned === 'string' && tool.output === undefined) {

@@ -64,7 +64,7 @@ export function parseListenFilter(
  * credential is revoked, or the instance stops.
  *
  * @returns a function that ends it without a word: the client is gone or has cancelled
- * @throws RequestError `unavailable` past the limit of streams
+ * @throws RequestError `too_many_streams` past the limit
  */
 export function openListen(
   engine: Engine,

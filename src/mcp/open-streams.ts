@@ -21,7 +21,7 @@ export interface OpenStream {
 export interface OpenStreams {
   /**
    * @returns a function that forgets the stream
-   * @throws RequestError `unavailable` (503) past the limit of streams per principal, or while stopping
+   * @throws RequestError `too_many_streams` (429) past the limit per principal, `unavailable` (503) while stopping
    */
   add(stream: OpenStream): () => void;
   endWhere(reason: EndReason, matches: (stream: OpenStream) => boolean): void;
@@ -66,7 +66,7 @@ export function createOpenStreams(options: { maxPerPrincipal: number; keepAliveM
         });
       if (held >= options.maxPerPrincipal) {
         throw new RequestError(
-          'unavailable',
+          'too_many_streams',
           `At most ${options.maxPerPrincipal} streams may be open at once; close one first`,
           {
             headers: { 'Retry-After': '5' },

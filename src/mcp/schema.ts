@@ -11,10 +11,13 @@ import addFormatsModule from 'ajv-formats';
 import { isRecord } from './json-rpc.ts';
 import type { AnySchema, JsonSchema, SchemaWithJson } from './server-definition.ts';
 
-/** A checked value, or what is wrong with it in words for the caller. */
+/**
+ * A checked value, or what is wrong with it in words for the caller. `cause` is present when the schema itself threw:
+ * validators of some libraries do so on values that were made for it, and an author's own may be broken.
+ */
 export type ParseOutcome =
   | { readonly isValid: true; readonly value: unknown }
-  | { readonly isValid: false; readonly problem: string };
+  | { readonly isValid: false; readonly problem: string; readonly cause?: unknown };
 
 /** A schema, ready to be listed and used. */
 export interface CompiledSchema {
@@ -94,10 +97,18 @@ function compileStandardSchema(
   return {
     json,
     parse: (value) => {
-      const result = standard.validate(value);
-      return result instanceof Promise ? result.then(toOutcome) : toOutcome(result);
+      try {
+        const result = standard.validate(value);
+        return result instanceof Promise ? result.then(toOutcome, toThrown) : toOutcome(result);
+      } catch (error) {
+        return toThrown(error);
+      }
     },
   };
+}
+
+function toThrown(cause: unknown): ParseOutcome {
+  return { isValid: false, problem: 'the value could not be checked', cause };
 }
 
 function compileJsonSchema(schema: JsonSchema, label: string): CompiledSchema {

@@ -28,7 +28,7 @@ export interface SessionStreams {
    * Opens the standalone stream, or resumes the stream that `lastEventId` belongs to.
    *
    * @returns the stream, which waits for its connection
-   * @throws RequestError `request_invalid` for an id that is no event of ours, `unavailable` past the limit of streams
+   * @throws RequestError `request_invalid` for an id that is no event of ours, `too_many_streams` past the limit
    */
   open(session: SessionRecord, principal: Principal, lastEventId: string | undefined): Promise<OpenedStream>;
   close(): void;

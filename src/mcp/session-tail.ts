@@ -45,7 +45,7 @@ export interface SessionTail {
 /**
  * Reserves a stream for the principal at once, so that a refusal can still be told in the reply's head.
  *
- * @throws RequestError `unavailable` past the limit of streams
+ * @throws RequestError `too_many_streams` past the limit
  */
 export function createSessionTail(engine: Engine, options: TailOptions): SessionTail {
   return new LogTail(engine, options);

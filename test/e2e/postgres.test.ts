@@ -35,7 +35,7 @@ async function start(environment: Record<string, string>): Promise<MooringProces
 
 /** The status of a call with a key. */
 async function callWith(server: MooringProcess, key: string): Promise<number> {
-  return (await postModern({ url: server.url, origin: server.origin, key }, 'tools/list', {})).status;
+  return (await postModern({ url: server.url, key }, 'tools/list', {})).status;
 }
 
 describe('two instances on one PostgreSQL database', () => {
@@ -74,7 +74,7 @@ test('a database that is gone makes the host unready and unknown keys unanswerab
     // Never 401: that the key cannot be looked up is not the caller's fault.
     const unknown = `mooring_mcp_${'0'.repeat(64)}`;
     const reply = await postModern(
-      { url: server.url, origin: server.origin, key: unknown },
+      { url: server.url, key: unknown },
       'tools/list',
       {},
     );

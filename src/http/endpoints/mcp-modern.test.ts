@@ -459,10 +459,10 @@ describe('subscriptions/listen', () => {
     expect(stream.messages.length).toBe(1);
   });
 
-  it('is limited per principal: 503 past it', async () => {
+  it('is limited per principal: 429 past it', async () => {
     const { engine, client } = await createServer({ limits: { maxStreamsPerPrincipal: 1 } });
     await listen(client, {});
-    await expect(listen(client, {})).rejects.toMatchObject({ code: 'unavailable', status: 503 });
+    await expect(listen(client, {})).rejects.toMatchObject({ code: 'too_many_streams', status: 429 });
     expect((await listen(new TestClient(engine, bob), {})).kind).toBe('stream');
   });
 

@@ -277,7 +277,7 @@ describe('streams of one principal', () => {
     await (await client.initialize()).listen();
     const third = await client.initialize();
     await expect(third.listen()).rejects.toMatchObject({
-      code: 'unavailable',
+      code: 'too_many_streams',
       headers: { 'Retry-After': '5' },
     });
     // Nothing is collected for a stream that never was.

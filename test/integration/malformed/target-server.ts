@@ -18,9 +18,9 @@ const tools = [
   defineTool({
     name: 'echo',
     input: z.object({
-      text: z.string(),
+      text: z.string().max(1_000_000),
       times: z.int().min(1).max(3).optional(),
-      tags: z.array(z.string()).optional(),
+      tags: z.array(z.string()).max(1000).optional(),
     }),
     handler: ({ text, times = 1 }) => text.slice(0, 1000).repeat(times),
   }),
