@@ -2,7 +2,7 @@
  * Questions to legacy clients that wait for an answer. The answer may reach any instance: a question's id starts with
  * the id of the instance that waits, so no lookup is needed to pass it on.
  */
-import { ProtocolError, protocolErrorCodes } from '../errors.ts';
+import { ProtocolError, protocolErrorCodes, RequestError } from '../errors.ts';
 import type { MessageBus } from '../sessions/message-bus.ts';
 import { checkAnswer, requireCapability } from './client-questions.ts';
 import type { ClientQuestion } from './dispatch-target.ts';
@@ -25,7 +25,11 @@ export interface QuestionRoute {
 /** See the file's head. */
 export interface ClientAnswers {
   ask(question: ClientQuestion, route: QuestionRoute): Promise<Readonly<Record<string, unknown>>>;
-  /** Takes a client's response, or passes it to the instance that waits for it. One nobody waits for is dropped. */
+  /**
+   * Takes a client's response, or passes it to the instance that waits for it. One nobody waits for is dropped.
+   *
+   * @throws RequestError `body_too_large` for one that must be passed on and is longer than the bus carries
+   */
   accept(sessionId: string, response: JsonRpcResponse): Promise<void>;
   close(): Promise<void>;
 }
@@ -74,13 +78,23 @@ export async function createClientAnswers(options: {
     accept: async (sessionId, response) => {
       const owner = ownerOf(response);
       if (owner === instanceId) take(sessionId, response);
-      else if (owner !== undefined)
-        await bus.publish(`instance.${owner}`, JSON.stringify({ sessionId, response }));
+      else if (owner !== undefined) await passOn(owner, JSON.stringify({ sessionId, response }));
     },
     close: async () => {
       await unsubscribe();
     },
   };
+
+  async function passOn(owner: string, message: string): Promise<void> {
+    try {
+      await bus.publish(`instance.${owner}`, message);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new RequestError('body_too_large', 'The answer is longer than this server passes on', {
+        cause: error,
+      });
+    }
+  }
 
   function waitFor(id: string, question: ClientQuestion, route: QuestionRoute): Promise<JsonRpcResponse> {
     const timeoutMs = question.timeoutMs ?? options.timeoutMs;

@@ -165,6 +165,37 @@ describe('a session at another instance', () => {
     expect(resumed.messages.length).toBe(2);
   });
 
+  it('with a connection at each gets every message once, and the one that stays gets the rest', async () => {
+    const { engines, here, there } = await createTwoInstances();
+    for (const uri of ['x://1', 'x://2', 'x://3']) await here.request('resources/subscribe', { uri });
+    const updated = (uri: string): Promise<void> =>
+      engines[0].changes.publish({ kind: 'resource_updated', uri, tenantId: alice.activeTenantId });
+    const older = await here.listen();
+    const newer = await there.listen();
+    await settle();
+    await updated('x://1');
+    await until(() => newer.messages.length === 1, 'the message on the newest');
+    newer.leave();
+    await settle();
+    await updated('x://2');
+    await updated('x://3');
+    await until(() => older.messages.length === 2, 'the rest');
+    await settle();
+    const uris = [newer, older].map(({ messages }) => messages.map(({ params }: Json) => params.uri));
+    expect(uris).toEqual([['x://1'], ['x://2', 'x://3']]);
+  });
+
+  it('takes an answer for the other instance that is longer than the bus carries as one that cannot be taken', async () => {
+    const { here, there } = await createTwoInstances();
+    const call = await here.request('tools/call', { name: 'ask' });
+    const question = await call.message(isQuestion);
+    const content = { name: 'x'.repeat(1_100_000) };
+    const refused = there.answer(question, { action: 'accept', content });
+    await expect(refused).rejects.toMatchObject({ code: 'body_too_large' });
+    await there.answer(question, { action: 'decline' });
+    expect((await call.message(isResult)).result.content[0].text).toBe('decline');
+  });
+
   it('that is deleted there ends its streams and calls here', async () => {
     const { here, there, seen, engines } = await createTwoInstances();
     const listening = await here.listen();
