@@ -193,6 +193,64 @@ describe('two connections of one session', () => {
     expect(streams.flatMap(uris).toSorted()).toEqual(expected.toSorted());
   });
 
+  it('lose nothing that was logged before the newest came and not yet written', async () => {
+    const { client, shared } = await createServer();
+    const session = await client.initialize();
+    const older = await session.listen();
+    await shared.events.append(session.id, 'g', JSON.stringify({ jsonrpc: '2.0', method: 'late' }));
+    const newer = await session.listen();
+    await until(() => newer.messages.length > 0, 'the message');
+    await settle();
+    expect([...methods(older), ...methods(newer)]).toEqual(['late']);
+  });
+
+  it('repeat nothing that the older was reading when the newest came', async () => {
+    const shared = createSharedStores();
+    const { events } = shared;
+    let slow: Promise<void> | undefined;
+    const { engine, client } = await createServer(
+      {},
+      {
+        ...shared,
+        events: {
+          append: events.append.bind(events),
+          end: events.end.bind(events),
+          close: events.close.bind(events),
+          read: async (...given) => {
+            await slow;
+            return events.read(...given);
+          },
+        },
+      },
+    );
+    const session = await client.initialize();
+    const older = await session.listen();
+    await settle();
+    const gate = createGate();
+    slow = gate.passed;
+    await engine.changes.publish(toolsChanged);
+    await settle();
+    const newer = await session.listen();
+    gate.open();
+    await until(() => newer.messages.length > 0, 'the message');
+    await settle();
+    expect([older.messages.length, newer.messages.length]).toEqual([0, 1]);
+  });
+
+  it('lose nothing that the newest did not take before it was cut', async () => {
+    const { engine, client } = await createServer();
+    const session = await client.initialize();
+    const older = await session.listen();
+    const newer = await session.listen();
+    newer.isFull = true;
+    await engine.changes.publish(toolsChanged);
+    await settle();
+    newer.leave();
+    await until(() => older.messages.length > 0, 'the message');
+    await settle();
+    expect(methods(older)).toEqual(['notifications/tools/list_changed']);
+  });
+
   it('do not disturb each other when the older leaves', async () => {
     const { engine, client } = await createServer();
     const session = await client.initialize();

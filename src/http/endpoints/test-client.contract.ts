@@ -35,6 +35,8 @@ export class Received {
   readonly chunks: string[] = [];
   isEnded = false;
   isGone = false;
+  /** The client reads too slowly: nothing more is taken, and the next thing is that it is cut. */
+  isFull = false;
   readonly #leave: () => void;
   readonly #whenGone: (() => void)[] = [];
 
@@ -95,8 +97,9 @@ export class Received {
         return isOpen();
       },
       write: (chunk) => {
-        if (isOpen()) this.chunks.push(chunk);
-        return isOpen();
+        if (!isOpen() || this.isFull) return false;
+        this.chunks.push(chunk);
+        return true;
       },
       end: () => {
         this.isEnded = true;
