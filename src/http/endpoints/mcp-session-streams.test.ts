@@ -207,7 +207,7 @@ describe('two connections of one session', () => {
   it('repeat nothing that the older was reading when the newest came', async () => {
     const shared = createSharedStores();
     const { events } = shared;
-    let slow: Promise<void> | undefined;
+    const log = { ready: Promise.resolve() };
     const { engine, client } = await createServer(
       {},
       {
@@ -217,7 +217,7 @@ describe('two connections of one session', () => {
           end: events.end.bind(events),
           close: events.close.bind(events),
           read: async (...given) => {
-            await slow;
+            await log.ready;
             return events.read(...given);
           },
         },
@@ -227,7 +227,7 @@ describe('two connections of one session', () => {
     const older = await session.listen();
     await settle();
     const gate = createGate();
-    slow = gate.passed;
+    log.ready = gate.passed;
     await engine.changes.publish(toolsChanged);
     await settle();
     const newer = await session.listen();
