@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 const longMs = 60_000;
+const setupFiles = ['test/property-seed.ts'];
 
 export default defineConfig({
   test: {
@@ -8,12 +9,14 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          setupFiles,
           include: ['src/**/*.test.ts', 'servers/*/src/**/*.test.ts', 'scripts/**/*.test.ts'],
         },
       },
       {
         test: {
           name: 'integration',
+          setupFiles,
           include: ['test/integration/**/*.test.ts'],
           testTimeout: longMs,
           hookTimeout: longMs,

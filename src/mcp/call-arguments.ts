@@ -21,6 +21,8 @@ export function describeInvalid(
   name: string,
   exchange: Exchange,
 ): string {
-  if (outcome.cause !== undefined) exchange.report(new HandlerFailure(`schema of ${name}`, outcome.cause));
+  if (outcome.cause !== undefined) {
+    exchange.report(new HandlerFailure(`schema of ${name}`, outcome.cause, { isProvoked: true }));
+  }
   return `Invalid arguments for ${name}: ${outcome.problem}`;
 }

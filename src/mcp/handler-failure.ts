@@ -7,10 +7,13 @@ export class HandlerFailure extends Error {
   override readonly name = 'HandlerFailure';
   /** What failed, e.g. `tool add_note`; safe to tell. */
   readonly what: string;
+  /** Whether a caller can bring it about at will: a warning then, or anyone could fill the log with errors. */
+  readonly isProvoked: boolean;
 
-  constructor(what: string, cause: unknown) {
+  constructor(what: string, cause: unknown, options: { readonly isProvoked?: boolean } = {}) {
     super(`${what} failed`, { cause });
     this.what = what;
+    this.isProvoked = options.isProvoked ?? false;
   }
 }
 

@@ -96,6 +96,16 @@ export abstract class ServerExchange implements Exchange {
   }
 
   report(failure: HandlerFailure): void {
+    if (failure.isProvoked) {
+      const { name, message } = toError(failure.cause);
+      const reason = `${name}: ${message.slice(0, maxReasonLength)}`;
+      this.#services.logger.warn('mcp.schema_threw', {
+        requestId: this.requestId,
+        what: failure.what,
+        reason,
+      });
+      return;
+    }
     this.#services.logger.error(
       'mcp.handler_failed',
       { requestId: this.requestId, what: failure.what },
@@ -108,4 +118,11 @@ export abstract class ServerExchange implements Exchange {
   abstract recall(key: string): string | undefined;
   abstract remember(key: string, value: string): void;
   abstract releaseConnection(retryMs: number | undefined): void;
+}
+
+/** Longest part of an error's text in a warning. */
+const maxReasonLength = 200;
+
+function toError(cause: unknown): Error {
+  return cause instanceof Error ? cause : new Error(String(cause));
 }
