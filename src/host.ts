@@ -68,7 +68,7 @@ export interface Host {
   listen(): Promise<{ readonly url: string }>;
   /** Serves one client over two streams, as a rule standard input and output; resolves when the client is gone. */
   serveStdio(input: Readable, output: Writable): Promise<void>;
-  /** Answers one web request: for runtimes that listen themselves (Hono, Vercel, tests). Never rejects. */
+  /** Answers one web request: for runtimes that listen themselves (Hono, Vercel, tests). Rejects on a stdio host only. */
   fetch(request: Request): Promise<Response>;
   /** Tells interested clients of a change that no call made; without a tenant, those of every tenant. */
   publish(change: ServerChange): Promise<void>;
@@ -124,6 +124,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     identity,
     listen: async () => {
       if (web === undefined) throw new TypeError('this host serves stdio: MCP_TRANSPORT is stdio');
+      if (server !== undefined) throw new TypeError('this host listens already');
       const { host, port } = config.server;
       server = await startNodeServer({
         host,

@@ -30,6 +30,7 @@ export function compilePrompts(prompts: readonly AnyPrompt[], resultText: Result
     if (table.has(definition.name)) throw new TypeError(`prompt "${definition.name}" is defined twice`);
     const label = `prompt "${definition.name}": arguments`;
     const input = requireObjectSchema(compileSchema(definition.arguments ?? emptyObjectSchema, label), label);
+    requireStrings(input, label);
     table.set(definition.name, { definition, input });
   }
   return {
@@ -56,6 +57,17 @@ export function compilePrompts(prompts: readonly AnyPrompt[], resultText: Result
       return resultText.complete(exchange.era, toResult(returned, description));
     },
   };
+}
+
+/** @see MCP 2026-07-28, Prompts, Getting a Prompt: a client has only strings to send */
+function requireStrings(input: CompiledSchema, label: string): void {
+  const { properties } = input.json;
+  for (const [name, property] of Object.entries(isRecord(properties) ? properties : {})) {
+    const type = isRecord(property) ? property['type'] : undefined;
+    if (type !== undefined && type !== 'string') {
+      throw new TypeError(`${label}: "${name}" must be a string, as all arguments of prompts are`);
+    }
+  }
 }
 
 function toResult(

@@ -81,12 +81,12 @@ function createLister(
   const listers = families.flatMap(({ definition }) => (definition.list === undefined ? [] : [definition]));
   const parts = fixedPages.length + listers.length;
   return async (params, exchange) => {
-    const { part, inner } = parseCursor(params['cursor'], parts);
+    const { part, inner } = parseCursor('resources', params['cursor'], parts);
     const { resources, innerNext } = await listPart(part, inner);
     const next = innerNext === undefined ? { part: part + 1, inner: undefined } : { part, inner: innerNext };
     return resultText.complete(
       exchange.era,
-      { resources, ...(next.part < parts ? { nextCursor: renderCursor(next) } : {}) },
+      { resources, ...(next.part < parts ? { nextCursor: renderCursor('resources', next) } : {}) },
       noCache,
     );
 

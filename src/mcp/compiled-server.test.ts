@@ -69,6 +69,19 @@ describe('a definition', () => {
       /prompt "p" is defined twice/,
     ],
     [
+      'a prompt argument that is no string',
+      {
+        prompts: [
+          definePrompt({
+            name: 'p',
+            arguments: { type: 'object', properties: { n: { type: 'number' } } },
+            handler: () => '',
+          }),
+        ],
+      },
+      /prompt "p": arguments: "n" must be a string/,
+    ],
+    [
       'two resources of one URI',
       {
         resources: [
@@ -363,16 +376,15 @@ describe('pages', () => {
       5,
       null,
       {},
-      render([2]),
-      render([-1]),
-      render([0.5]),
-      render(['0']),
-      render([0, 5]),
-      render([0, 'a', 1]),
       render({}),
+      ...[[2], [-1], [0.5], ['0'], [0, 5], [0, 'a', 1]].flatMap((position) =>
+        ['tools', 'resources', 'resourceTemplates'].map((list) => render([list, ...position])),
+      ),
     ])
       for (const method of ['tools/list', 'resources/list', 'resources/templates/list'])
         expect([cursor, await codeOf(ask(target, method, { cursor }))]).toEqual([cursor, -32602]);
+    const { nextCursor } = await ask(target, 'tools/list', {});
+    expect(await codeOf(ask(target, 'resources/templates/list', { cursor: nextCursor }))).toBe(-32602);
   });
 });
 

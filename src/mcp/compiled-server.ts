@@ -86,7 +86,7 @@ function createFixedList(
   const count = Math.max(pages.length, 1);
   const texts = Array.from({ length: count }, (_, part) => {
     const nextCursor =
-      part + 1 < count ? { nextCursor: renderCursor({ part: part + 1, inner: undefined }) } : {};
+      part + 1 < count ? { nextCursor: renderCursor(field, { part: part + 1, inner: undefined }) } : {};
     const result = { [field]: pages[part] ?? [], ...nextCursor };
     return {
       modern: resultText.complete('modern', result, cache),
@@ -94,7 +94,7 @@ function createFixedList(
     };
   });
   return async (params, { era }) => {
-    const { part } = parseCursor(params['cursor'], count);
+    const { part } = parseCursor(field, params['cursor'], count);
     // `parseCursor` has checked the part against this very count.
     return (texts[part] as (typeof texts)[number])[era];
   };

@@ -2,8 +2,9 @@
  * Carries messages between instances of one server. A hint, delivered at most once to each subscriber that is
  * connected when it is sent, the sender's own included, in the order of one sender.
  *
- * Topics: `changes` (list-changed and resource-updated), `instance.<id>` (answers and cancellations for calls that
- * run there), `session.<id>` (ended, or has new events).
+ * Topics: `changes` (list-changed and resource-updated), `instance.<id>` (answers for calls that wait there),
+ * `cancellations` and `ended-sessions` (calls to be cancelled, wherever they run), `session.<id>` (`ended`, `changed`,
+ * who collects its standalone stream, or the id of a stream that has new events).
  */
 export interface MessageBus {
   /** @param message JSON text, at most 1 MiB */
