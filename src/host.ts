@@ -29,9 +29,7 @@ import { createSealedBox, type SealedBox, toSealingKey } from './mcp/sealed-box.
 import { isServerDefinition, type ServerDefinition } from './mcp/server-definition.ts';
 import { serveStdio } from './mcp/stdio-connection.ts';
 import type { McpServerFactory } from './sdk/index.ts';
-import { createMemoryEventLog } from './sessions/memory-event-log.ts';
-import { createMemoryMessageBus } from './sessions/memory-message-bus.ts';
-import { createMemorySessionStore } from './sessions/memory-session-store.ts';
+import { openSharing, type Sharing, type SharingOptions } from './sharing.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 
 /**
@@ -39,6 +37,8 @@ import { createLogger, type Logger } from './telemetry/logger.ts';
  * need the SDK, which is an optional peer.
  */
 export type SdkServerFactory = (context: never) => unknown;
+
+const instanceIdBytes = 9;
 
 /** What a host is made of. */
 export interface HostOptions {
@@ -91,7 +91,15 @@ export async function createHost(options: HostOptions): Promise<Host> {
   const logger = options.logger ?? createLogger({ level: config.log.logLevel });
   const box = createBox(secrets);
   const target = await createTarget(options.server, box, config, logger);
-  const engine = await createEngineOf(target, box, config, logger);
+  const shared: SharingOptions = {
+    config,
+    secrets,
+    box,
+    logger,
+    instanceId: randomBytes(instanceIdBytes).toString('base64url'),
+  };
+  const sharing = await openSharing(shared);
+  const engine = await createEngineOf(target, sharing, shared);
   const identity = config.server.transport === 'stdio' ? undefined : await openIdentity(config, secrets);
   const web = identity === undefined ? undefined : createWeb(identity, engine, config, logger);
   let server: NodeServer | undefined;
@@ -112,6 +120,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     if (server !== undefined) await setTimeout(shutdownDelayMs);
     await Promise.all([engine.stop(graceMs), server?.close(graceMs)]);
     await web?.close();
+    await sharing.close();
     await identity?.close();
     await target.close();
     await logger.flush();
@@ -198,27 +207,17 @@ async function createTarget(
 
 function createEngineOf(
   target: DispatchTarget,
-  box: SealedBox,
-  config: Config,
-  logger: Logger,
+  sharing: Sharing,
+  { box, config, logger, instanceId }: SharingOptions,
 ): Promise<Engine> {
   const { sessions, streams, calls } = config;
   return createEngine({
-    instanceId: randomBytes(9).toString('base64url'),
+    instanceId,
     target,
-    sessions: createMemorySessionStore({
-      idleTtlMs: sessions.sessionIdleTtlSeconds * 1000,
-      maxPerPrincipal: sessions.maxSessionsPerPrincipal,
-    }),
-    events: createMemoryEventLog({
-      maxEventsPerStream: streams.eventLogMaxEvents,
-      idleTtlMs: sessions.sessionIdleTtlSeconds * 1000,
-    }),
-    bus: createMemoryMessageBus({
-      onError: (error) => {
-        logger.error('bus.listener_failed', {}, error);
-      },
-    }),
+    sessions: sharing.sessions,
+    events: sharing.events,
+    bus: sharing.bus,
+    instances: sharing.instances,
     box,
     logger,
     limits: {

@@ -30,4 +30,6 @@ export interface Secrets {
   readonly isEncryptionKeyEphemeral: boolean;
   /** PostgreSQL, with its password; absent: SQLite in `storage.dataDir`. */
   readonly databaseUrl: Secret | undefined;
+  /** Redis, with its password; absent: sessions and streams live in this process. */
+  readonly redisUrl: Secret | undefined;
 }

@@ -141,10 +141,16 @@ describe('problems', () => {
     ]);
   });
 
-  it('refuse Redis, which this release does not have, instead of ignoring it', async () => {
-    expect((await problemsOf({ REDIS_URL: 'redis://localhost' }))['REDIS_URL']).toContain(
-      'not supported yet',
-    );
+  it('demand of several instances what they share: Redis, and the key to what is in it', async () => {
+    expect((await problemsOf({ INSTANCES: '2' }))['INSTANCES']).toContain('REDIS_URL');
+    expect((await problemsOf({ REDIS_URL: 'redis://localhost' }))['ENCRYPTION_KEY']).toContain('REDIS_URL');
+    const { secrets } = await load({
+      INSTANCES: '2',
+      REDIS_URL: 'redis://:hunter2@localhost',
+      ENCRYPTION_KEY: 'ab'.repeat(32),
+    });
+    expect(secrets.redisUrl?.reveal()).toBe('redis://:hunter2@localhost');
+    expect(JSON.stringify(secrets)).not.toContain('hunter2');
   });
 
   it('never quote a secret', async () => {

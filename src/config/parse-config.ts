@@ -94,21 +94,23 @@ function checkTogether(
 ): readonly ConfigProblem[] {
   const { server, storage, credentials, edge, sessions } = values;
   const isHttp = server.transport === 'http';
+  // What one instance seals, others and later ones must open.
+  const needsKey = credentials.environment === 'production' || storage.redisUrl !== undefined;
   const rules: readonly {
     readonly of: readonly string[];
     readonly isBroken: boolean;
     readonly problem: string;
   }[] = [
     {
-      of: ['redisUrl'],
-      isBroken: storage.redisUrl !== undefined,
-      problem:
-        'Redis is not supported yet: this release keeps sessions in one process. Remove it and run one instance.',
+      of: ['instances', 'redisUrl', 'transport'],
+      isBroken: isHttp && server.instances > 1 && storage.redisUrl === undefined,
+      problem: `${server.instances} instances need REDIS_URL: without it each would keep sessions of its own`,
     },
     {
-      of: ['encryptionKeys', 'environment', 'transport'],
-      isBroken: isHttp && credentials.environment === 'production' && credentials.encryptionKeys.length === 0,
-      problem: 'required when NODE_ENV=production: 64 hexadecimal digits, e.g. from `openssl rand -hex 32`',
+      of: ['encryptionKeys', 'environment', 'redisUrl', 'transport'],
+      isBroken: isHttp && needsKey && credentials.encryptionKeys.length === 0,
+      problem:
+        'required with REDIS_URL, and when NODE_ENV=production: 64 hexadecimal digits, the same for every instance, e.g. from `openssl rand -hex 32`',
     },
     {
       of: ['publicUrl', 'host', 'transport'],
@@ -177,12 +179,13 @@ function toSecrets(values: Values, randomBytes: (size: number) => Uint8Array): S
     (key) => new Secret<Uint8Array>(Buffer.from(key, 'hex')),
   );
   const [current, ...older] = keys;
-  const { databaseUrl } = values.storage;
+  const { databaseUrl, redisUrl } = values.storage;
   return Object.freeze({
     encryptionKeys:
       current === undefined ? ([new Secret(randomBytes(encryptionKeyBytes))] as const) : [current, ...older],
     isEncryptionKeyEphemeral: current === undefined,
     databaseUrl: databaseUrl === undefined ? undefined : new Secret(databaseUrl),
+    redisUrl: redisUrl === undefined ? undefined : new Secret(redisUrl),
   } satisfies Secrets);
 }
 

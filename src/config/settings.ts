@@ -39,6 +39,14 @@ export const settings = {
       sentence:
         'Where clients reach this server, e.g. https://mcp.example.com; the MCP endpoint is `/mcp` below it.',
     },
+    instances: {
+      kind: 'integer',
+      variable: 'INSTANCES',
+      min: 1,
+      max: 10_000,
+      default: 1,
+      sentence: 'How many instances of this server run side by side. More than one need REDIS_URL.',
+    },
     shutdownDelayMs: {
       kind: 'integer',
       variable: 'SHUTDOWN_DELAY_MS',
@@ -83,7 +91,7 @@ export const settings = {
       secret: true,
       whenAbsent: 'sessions and streams live in this process',
       sentence:
-        'Redis, for sessions shared by several instances. Not supported by this release: setting it is refused.',
+        'Redis or Valkey, for sessions and streams that any instance serves and that survive restarts: redis://user:password@host:6379.',
     },
   },
   credentials: {

@@ -3,6 +3,7 @@
  * stdio; those hand it messages and a way to send some ahead of the answer.
  */
 import type { EventLog } from '../sessions/event-log.ts';
+import type { Instances } from '../sessions/instances.ts';
 import type { MessageBus } from '../sessions/message-bus.ts';
 import type { SessionStore } from '../sessions/session-store.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -38,6 +39,7 @@ export interface EngineOptions {
   readonly sessions: SessionStore;
   readonly events: EventLog;
   readonly bus: MessageBus;
+  readonly instances: Instances;
   readonly box: SealedBox;
   readonly logger: Logger;
   readonly limits: EngineLimits;

@@ -12,6 +12,7 @@ import { toNotification } from './change-feed.ts';
 import type { ServerChange } from './dispatch-target.ts';
 import type { Engine } from './engine.ts';
 import { renderMessage } from './json-rpc.ts';
+import { createLostCalls, type LostCalls } from './lost-calls.ts';
 import { canPollStreams } from './protocol-versions.ts';
 import { createSessionTail, type SessionTail } from './session-tail.ts';
 import { Listeners, standalone } from './session-listeners.ts';
@@ -39,6 +40,7 @@ export interface OpenedStream {
 /** Serves the GET streams of an engine. */
 export function createSessionStreams(engine: Engine): SessionStreams {
   const listeners = new Listeners(engine);
+  const lostCalls = createLostCalls(engine);
   return {
     open: async (session, principal, lastEventId) => {
       const streamId = lastEventId === undefined ? standalone : parseStreamId(lastEventId);
@@ -46,10 +48,11 @@ export function createSessionStreams(engine: Engine): SessionStreams {
         throw new RequestError('request_invalid', 'Last-Event-ID is not an event of this server');
       return streamId === standalone || lastEventId === undefined
         ? openStandalone(engine, listeners, { session, principal, lastEventId })
-        : resumeCall(engine, { session, principal, lastEventId, streamId });
+        : resumeCall(engine, lostCalls, { session, principal, lastEventId, streamId });
     },
     close: () => {
       listeners.close();
+      lostCalls.close();
     },
   };
 }
@@ -113,6 +116,7 @@ async function prime(engine: Engine, session: SessionRecord): Promise<string> {
 
 async function resumeCall(
   engine: Engine,
+  lostCalls: LostCalls,
   {
     session,
     principal,
@@ -121,12 +125,16 @@ async function resumeCall(
   }: Opening & { readonly lastEventId: string; readonly streamId: string },
 ): Promise<OpenedStream> {
   let unsubscribe = async (): Promise<void> => {};
+  let unwatch = (): void => {};
   const tail = createSessionTail(engine, {
     session,
     principal,
     cursor: lastEventId,
     isCall: true,
-    onClosed: () => void unsubscribe(),
+    onClosed: () => {
+      unwatch();
+      void unsubscribe();
+    },
     onGap: async () => undefined,
   });
   await endOnFailure(tail, async () => {
@@ -137,6 +145,7 @@ async function resumeCall(
   });
   // It may have been ended while it subscribed.
   if (tail.isClosed) await unsubscribe();
+  else unwatch = lostCalls.watch({ sessionId: session.id, streamId, tail });
   return {
     attach: (sink) => {
       tail.attach(sink);

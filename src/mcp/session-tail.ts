@@ -168,6 +168,8 @@ class LogTail implements SessionTail {
   /** An open stream is use: it keeps its session from expiring, and ends with it. */
   #keepAlive(): void {
     this.#sink?.keepAlive();
+    // A wake-up may have been lost on its way.
+    if (!this.#isPaused) this.pump();
     this.#engine.sessions.load(this.#options.session.id).then(
       (record) => {
         if (record === undefined) this.end(undefined);

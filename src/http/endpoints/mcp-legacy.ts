@@ -5,10 +5,11 @@ import { ProtocolError, protocolErrorCodes, RequestError } from '../../errors.ts
 import { CallReply, createDurableStream, toBatchReplies } from '../../mcp/call-reply.ts';
 import type { Engine } from '../../mcp/engine.ts';
 import type { ValidIncoming } from '../../mcp/json-rpc.ts';
+import { renderCallStreamId } from '../../mcp/call-stream-id.ts';
 import { createLegacyProtocol } from '../../mcp/legacy-protocol.ts';
 import { toUnsupportedVersion } from '../../mcp/modern-envelope.ts';
 import { allowsBatches, canPollStreams, isLegacyVersion } from '../../mcp/protocol-versions.ts';
-import type { JsonRpcRequest } from '../../mcp/protocol-types.ts';
+import type { JsonRpcId, JsonRpcRequest } from '../../mcp/protocol-types.ts';
 import type { Caller } from '../../mcp/server-exchange.ts';
 import { createSessionStreams } from '../../mcp/session-streams.ts';
 import type { SessionRecord } from '../../sessions/session-store.ts';
@@ -33,7 +34,6 @@ const sessionIdPattern = /^[\x21-\x7e]{1,128}$/;
 const sessionIdBytes = 24;
 /** Longest part of a client's own name in the log. */
 const maxLoggedName = 64;
-const streamIdBytes = 9;
 
 /** The legacy era of the endpoint. */
 export function createLegacyEndpoint(engine: Engine): LegacyEndpoint {
@@ -85,13 +85,13 @@ export function createLegacyEndpoint(engine: Engine): LegacyEndpoint {
     return requests;
   };
 
-  const createReply = (session: SessionRecord, { requestId }: Caller): CallReply =>
+  const createReply = (session: SessionRecord, { requestId }: Caller, ids: readonly JsonRpcId[]): CallReply =>
     new CallReply(() =>
       createDurableStream({
         log: engine.events,
         bus: engine.bus,
         sessionId: session.id,
-        streamId: randomBytes(streamIdBytes).toString('base64url'),
+        streamId: renderCallStreamId({ instanceId: engine.instanceId, ids }),
         primeRetryMs: canPollStreams(session.protocolVersion) ? engine.limits.retryMs : undefined,
         onError: (error) => {
           engine.logger.error('mcp.stream_failed', { requestId }, error);
@@ -109,7 +109,7 @@ export function createLegacyEndpoint(engine: Engine): LegacyEndpoint {
         return acceptedReply;
       }
       const { message } = incoming;
-      const reply = createReply(session, caller);
+      const reply = createReply(session, caller, [message.id]);
       protocol.answer(message, { caller, session, reply });
       return callToReply(reply, {
         engine,
@@ -124,7 +124,7 @@ export function createLegacyEndpoint(engine: Engine): LegacyEndpoint {
       requireBatch(messages, session);
       const requests = await takeOthers(messages, session, caller);
       if (requests.length === 0) return acceptedReply;
-      const reply = createReply(session, caller);
+      const reply = createReply(session, caller, requests.map(({ id }) => id));
       const replies = toBatchReplies(reply, requests.length);
       requests.forEach((message, index) => {
         const part = replies[index];

@@ -1,0 +1,68 @@
+/**
+ * What the instances of one server share: sessions, streams, messages. In this process, or on Redis.
+ */
+import type { Config, Secrets } from './config/config.ts';
+import type { SealedBox } from './mcp/sealed-box.ts';
+import type { EventLog } from './sessions/event-log.ts';
+import type { Instances } from './sessions/instances.ts';
+import { createMemoryEventLog } from './sessions/memory-event-log.ts';
+import { createMemoryInstances } from './sessions/memory-instances.ts';
+import { createMemoryMessageBus } from './sessions/memory-message-bus.ts';
+import { createMemorySessionStore } from './sessions/memory-session-store.ts';
+import type { MessageBus } from './sessions/message-bus.ts';
+import type { SessionStore } from './sessions/session-store.ts';
+import type { Logger } from './telemetry/logger.ts';
+
+/** The ports, and their end. */
+export interface Sharing {
+  readonly sessions: SessionStore;
+  readonly events: EventLog;
+  readonly bus: MessageBus;
+  readonly instances: Instances;
+  /** After the engine: it says goodbye over them. */
+  close(): Promise<void>;
+}
+
+/** What sharing is made of. */
+export interface SharingOptions {
+  readonly config: Config;
+  readonly secrets: Secrets;
+  /** Seals what rests outside this process. */
+  readonly box: SealedBox;
+  readonly logger: Logger;
+  readonly instanceId: string;
+}
+
+/** @throws UpstreamError when Redis is configured and cannot be reached */
+export async function openSharing(options: SharingOptions): Promise<Sharing> {
+  const { redisUrl } = options.secrets;
+  // Over stdio there is one client and one instance.
+  if (redisUrl === undefined || options.config.server.transport === 'stdio') return openInProcess(options);
+  // Loaded only where it is used: the driver is a good part of a start.
+  const { openOnRedis } = await import('./redis/open-on-redis.ts');
+  return openOnRedis({ ...options, url: redisUrl.reveal() });
+}
+
+function openInProcess({ config, logger, instanceId }: SharingOptions): Sharing {
+  const idleTtlMs = config.sessions.sessionIdleTtlSeconds * 1000;
+  const sessions = createMemorySessionStore({
+    idleTtlMs,
+    maxPerPrincipal: config.sessions.maxSessionsPerPrincipal,
+  });
+  const events = createMemoryEventLog({ maxEventsPerStream: config.streams.eventLogMaxEvents, idleTtlMs });
+  const bus = createMemoryMessageBus({
+    onError: (error) => {
+      logger.error('bus.listener_failed', {}, error);
+    },
+  });
+  const instances = createMemoryInstances(instanceId);
+  return {
+    sessions,
+    events,
+    bus,
+    instances,
+    close: async () => {
+      await Promise.all([instances.close(), bus.close(), events.close(), sessions.close()]);
+    },
+  };
+}
