@@ -1,0 +1,149 @@
+import { ErrorReply, ClientOfflineError, type RedisClientType } from 'redis';
+import { UpstreamError } from '../errors.ts';
+import type { RedisLink } from './redis-link.ts';
+import type { RedisScript } from './redis-script.ts';
+
+/**
+ * The commands of Redis 7.0 by their node-redis names, each bounded in time. Without `multi`, which no cluster could
+ * run over several keys: what must happen together is a script.
+ */
+export type RedisCommands = Pick<
+  RedisClientType,
+  | 'del'
+  | 'exists'
+  | 'expire'
+  | 'get'
+  | 'getDel'
+  | 'hGet'
+  | 'hGetAll'
+  | 'hmGet'
+  | 'hSet'
+  | 'incr'
+  | 'lPush'
+  | 'lRange'
+  | 'mGet'
+  | 'pExpire'
+  | 'ping'
+  | 'pTTL'
+  | 'publish'
+  | 'rPopCount'
+  | 'scan'
+  | 'set'
+  | 'sPublish'
+  | 'time'
+  | 'unlink'
+  | 'xAdd'
+  | 'xLen'
+  | 'xRange'
+  | 'zAdd'
+  | 'zCard'
+  | 'zCount'
+  | 'zRange'
+  | 'zRem'
+>;
+
+/** Replies of a server that did not do what it was asked and may soon: it loads, is a replica, or elects. */
+const notNow = /^(?:READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|BUSY) /;
+const retryMs = 50;
+
+/** Runs commands on a link so that each ends within a bound, and each failure is an `UpstreamError`. */
+export class CommandRunner {
+  readonly #link: RedisLink;
+  readonly #timeoutMs: number;
+  readonly #now: () => number;
+
+  constructor(link: RedisLink, options: { readonly timeoutMs: number; readonly now: () => number }) {
+    this.#link = link;
+    this.#timeoutMs = options.timeoutMs;
+    this.#now = options.now;
+  }
+
+  /**
+   * @param issue sends the command; called again when the command certainly did not run
+   * @throws UpstreamError
+   */
+  async run<Reply>(issue: () => Promise<Reply>): Promise<Reply> {
+    const deadline = this.#now() + this.#timeoutMs;
+    for (;;) {
+      if (!this.#link.isReady) await this.#link.waitUntilReady(deadline);
+      try {
+        return await this.#runOnce(issue, deadline);
+      } catch (error) {
+        const isRetried = this.#now() + retryMs < deadline && this.#isWorthRetrying(error);
+        if (!isRetried) throw toUpstreamError(error);
+      }
+      await new Promise((resolve) => setTimeout(resolve, retryMs));
+    }
+  }
+
+  /** Runs a script by its hash, or by its source where Redis does not know the hash. */
+  runScript(script: RedisScript, keys: readonly string[], args: readonly string[]): Promise<unknown> {
+    // node-redis changes neither.
+    const call = { keys: keys as string[], arguments: args as string[] };
+    const { client } = this.#link;
+    return this.run<unknown>(async () => {
+      try {
+        return await client.evalSha(script.sha, call);
+      } catch (error) {
+        if (!(error instanceof ErrorReply && error.message.startsWith('NOSCRIPT'))) throw error;
+        return client.eval(script.source, call);
+      }
+    });
+  }
+
+  #runOnce<Reply>(issue: () => Promise<Reply>, deadline: number): Promise<Reply> {
+    const sentAt = this.#now();
+    return new Promise<Reply>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#link.noteTimeout(sentAt);
+        reject(new UpstreamError('redis', 'Redis did not answer in time'));
+      }, deadline - sentAt);
+      issue().then(
+        (reply) => {
+          clearTimeout(timer);
+          this.#link.noteReply();
+          resolve(reply);
+        },
+        (error: unknown) => {
+          clearTimeout(timer);
+          if (error instanceof ErrorReply) this.#link.noteReply();
+          reject(error as Error);
+        },
+      );
+    });
+  }
+
+  #isWorthRetrying(error: unknown): boolean {
+    if (error instanceof ClientOfflineError) return true;
+    if (!(error instanceof ErrorReply) || !notNow.test(error.message)) return false;
+    // After a failover we may still be connected to what was the master.
+    if (error.message.startsWith('READONLY')) this.#link.reconnect('read_only');
+    return true;
+  }
+}
+
+/** The commands of a link, each run by `runner`. */
+export function toBoundedCommands(link: RedisLink, runner: CommandRunner): RedisCommands {
+  const bounded = new Map<PropertyKey, unknown>();
+  return new Proxy({} as RedisCommands, {
+    get: (_target, name) => {
+      const known = bounded.get(name);
+      if (known !== undefined) return known;
+      const command: unknown = Reflect.get(link.client, name);
+      // A promise that resolves to these commands asks for `then`.
+      if (typeof command !== 'function' || name === 'then') return undefined;
+      const run = (...args: unknown[]): Promise<unknown> =>
+        runner.run(() => Reflect.apply(command, link.client, args) as Promise<unknown>);
+      bounded.set(name, run);
+      return run;
+    },
+  });
+}
+
+/** Any failure of Redis or of the way to it; a wrong argument of ours stays what it is. */
+export function toUpstreamError(error: unknown): Error {
+  if (error instanceof UpstreamError || error instanceof TypeError || error instanceof RangeError) return error;
+  const message =
+    error instanceof ErrorReply ? 'Redis did not do what it was asked' : 'The connection to Redis broke';
+  return new UpstreamError('redis', message, { cause: error });
+}

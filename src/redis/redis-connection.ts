@@ -1,0 +1,92 @@
+/**
+ * The one connection that every Redis adapter shares for its commands. Each command ends within a bound: with its
+ * reply, or with an `UpstreamError`. One that was on its way when the connection broke may have run: it is not
+ * repeated here. One that certainly did not run (no connection, a replica or a loading server refused it) is tried
+ * again until its time is up.
+ */
+import type { Logger } from '../telemetry/logger.ts';
+import { CommandRunner, toBoundedCommands, type RedisCommands } from './redis-commands.ts';
+import { RedisLink, type RedisLinkOptions } from './redis-link.ts';
+import type { RedisScript } from './redis-script.ts';
+import { createRedisSubscriber, type RedisSubscriber } from './redis-subscriber.ts';
+import { parseRedisUrl } from './redis-url.ts';
+
+/** Where Redis is, and how long we wait for it. */
+export interface RedisOptions {
+  /** @see parseRedisUrl */
+  readonly url: string;
+  readonly logger: Logger;
+  /** From the call to its reply, waiting for a connection included. Default 2,000. */
+  readonly commandTimeoutMs?: number;
+  /** For the first connection, and for each attempt of later ones. Default 5,000. */
+  readonly connectTimeoutMs?: number;
+  /** What every key and channel of this server begins with. Default `mcp:`. */
+  readonly prefix?: string;
+  /** Milliseconds; never runs backwards. */
+  readonly now?: () => number;
+  /** Spreads the reconnections of many instances. At least 0, below 1. */
+  readonly random?: () => number;
+}
+
+/** See the file's head. */
+export interface RedisConnection {
+  /** Each rejects with an `UpstreamError`. */
+  readonly client: RedisCommands;
+  /** What every key and channel of this server begins with, e.g. `mcp:`. */
+  readonly prefix: string;
+  /** Whether this is a cluster, where one script touches keys of one hash tag and channels are sharded. */
+  readonly isCluster: boolean;
+  /**
+   * Runs a script, by its hash if Redis knows it.
+   *
+   * @param keys every key that it touches; in a cluster all of one hash tag
+   * @returns the reply as Redis gave it, text as strings
+   * @throws UpstreamError
+   */
+  runScript(script: RedisScript, keys: readonly string[], args: readonly string[]): Promise<unknown>;
+  /** A connection of its own that receives messages; ends with this one at the latest. */
+  createSubscriber(): Promise<RedisSubscriber>;
+  /** Resolves when Redis answers. @throws UpstreamError */
+  check(): Promise<void>;
+  /** Calls `listener` each time when the connection is there again. @returns a function that ends that */
+  onReconnected(listener: () => void): () => void;
+  /** Waits for the commands on their way, then ends. Can be called twice. */
+  close(): Promise<void>;
+}
+
+/** @throws UpstreamError when Redis does not answer within `connectTimeoutMs`; TypeError for a malformed URL */
+export async function openRedis(options: RedisOptions): Promise<RedisConnection> {
+  const target = parseRedisUrl(options.url);
+  if (target.kind !== 'single') throw new TypeError(`A Redis ${target.kind} cannot be used yet.`);
+  const linkOptions: Omit<RedisLinkOptions, 'purpose'> = {
+    target,
+    logger: options.logger,
+    commandTimeoutMs: options.commandTimeoutMs ?? 2000,
+    connectTimeoutMs: options.connectTimeoutMs ?? 5000,
+    now: options.now ?? (() => performance.now()),
+    random: options.random ?? Math.random,
+  };
+  const link = await RedisLink.open({ ...linkOptions, purpose: 'commands' });
+  const runner = new CommandRunner(link, { timeoutMs: linkOptions.commandTimeoutMs, now: linkOptions.now });
+  const client = toBoundedCommands(link, runner);
+  const subscribers = new Set<RedisSubscriber>();
+  return {
+    client,
+    prefix: options.prefix ?? 'mcp:',
+    isCluster: false,
+    runScript: (script, keys, args) => runner.runScript(script, keys, args),
+    createSubscriber: async () => {
+      const subscriber = await createRedisSubscriber({ ...linkOptions, purpose: 'messages' });
+      subscribers.add(subscriber);
+      return subscriber;
+    },
+    check: async () => {
+      await client.ping();
+    },
+    onReconnected: (listener) => link.onReconnected(listener),
+    close: async () => {
+      await Promise.all([...subscribers].map((subscriber) => subscriber.close()));
+      await link.close();
+    },
+  };
+}
