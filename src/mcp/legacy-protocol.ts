@@ -18,7 +18,6 @@ import type { ClientCapabilities, JsonRpcNotification, JsonRpcRequest } from './
 import { type RpcReply, toErrorReply } from './rpc-reply.ts';
 import type { Caller } from './server-exchange.ts';
 import { createSessionState } from './session-values.ts';
-import { createTurns } from './turns.ts';
 
 /** Most resources one session may be subscribed to. */
 export const maxSubscriptions = 1000;
@@ -75,7 +74,7 @@ export function createLegacyProtocol(engine: Engine): LegacyProtocol {
     ping: () => Promise.resolve('{}'),
     'logging/setLevel': async ({ level }, session) => {
       if (!isLoggingLevel(level)) throw invalid('level is not a log level');
-      await sessions.update(session.id, { logLevel: level });
+      await sessions.update(session.id, () => ({ logLevel: level }));
       return '{}';
     },
     'resources/subscribe': async ({ uri }, session) => {
@@ -90,25 +89,28 @@ export function createLegacyProtocol(engine: Engine): LegacyProtocol {
     },
     'resources/unsubscribe': async ({ uri }, session) => {
       requireSubscribable(uri);
-      await changeSubscriptions(session, (current) => current.filter((other) => other !== uri));
+      await changeSubscriptions(session, (current) =>
+        current.includes(uri) ? current.filter((other) => other !== uri) : current,
+      );
       return '{}';
     },
   };
 
-  // A client may ask for several at once; each must start from what the one before it left.
-  const turns = createTurns();
-  const changeSubscriptions = (
+  const changeSubscriptions = async (
     { id }: SessionRecord,
     change: (current: readonly string[]) => readonly string[],
-  ): Promise<void> =>
-    turns(id, async () => {
-      const current = (await sessions.load(id))?.subscriptions ?? [];
-      const subscriptions = change(current);
-      if (subscriptions === current) return;
-      await withinBounds(() => sessions.update(id, { subscriptions }));
-      // Whoever holds the session's stream must look again.
-      await engine.bus.publish(`session.${id}`, 'changed');
-    });
+  ): Promise<void> => {
+    let isChanged = false;
+    await withinBounds(() =>
+      sessions.update(id, ({ subscriptions: current }) => {
+        const subscriptions = change(current);
+        isChanged = subscriptions !== current;
+        return isChanged ? { subscriptions } : undefined;
+      }),
+    );
+    // Whoever holds the session's stream must look again.
+    if (isChanged) await engine.bus.publish(`session.${id}`, 'changed');
+  };
 
   const requireSubscribable: (uri: unknown) => asserts uri is string = (uri) => {
     if (target.capabilities.resources?.subscribe !== true)

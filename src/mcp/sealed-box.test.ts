@@ -112,6 +112,15 @@ describe('a sealed box', () => {
     expect(box.open(sealed.padEnd(maxSealedLength + 1, 'A'), binding)).toBeUndefined();
   });
 
+  it('takes another bound on length for what does not go to clients', () => {
+    const maxLength = 2 * maxSealedLength;
+    const value = 'x'.repeat(maxSealedLength);
+    const sealed = box.seal(value, { ...binding, ttlSeconds: 60, maxLength });
+    expect(box.open(sealed, { ...binding, maxLength })).toBe(value);
+    expect(box.open(sealed, binding)).toBeUndefined();
+    expect(() => box.seal(value, { ...binding, ttlSeconds: 60, maxLength: 100 })).toThrow(RangeError);
+  });
+
   it('goes on opening what an older key sealed until that key is taken away', () => {
     const before = seal(createSealedBox({ keys: [previous] }), 'old');
     const during = createSealedBox({ keys: [current, previous] });

@@ -32,17 +32,23 @@ export interface SealBinding {
   readonly boundTo: string;
 }
 
+/** A bound of its own, for strings that do not go to clients. */
+export interface SealLength {
+  /** Longest sealed string, in characters. Default `maxSealedLength`. */
+  readonly maxLength?: number;
+}
+
 /** Seals strings and opens them again. */
 export interface SealedBox {
   /**
    * @param value well-formed Unicode, e.g. JSON text
    * @param options.ttlSeconds how long it opens, more than 0
    * @returns `A-Z a-z 0-9 _ - .` only
-   * @throws RangeError when the sealed string would be longer than `maxSealedLength`, or the time is not positive
+   * @throws RangeError when the sealed string would be longer than `maxLength`, or the time is not positive
    */
-  seal(value: string, options: SealBinding & { readonly ttlSeconds: number }): string;
+  seal(value: string, options: SealBinding & SealLength & { readonly ttlSeconds: number }): string;
   /** The value; `undefined`, for whichever reason, when it is not one that this box sealed so, or it has expired. */
-  open(sealed: string, binding: SealBinding): string | undefined;
+  open(sealed: string, binding: SealBinding & SealLength): string | undefined;
 }
 
 /** What a box is made with. */
@@ -54,7 +60,7 @@ export interface SealedBoxOptions {
   readonly fillRandom?: (buffer: Buffer) => void;
 }
 
-/** Longest sealed string, in characters. */
+/** Longest sealed string that a client may hold, in characters. */
 export const maxSealedLength: number = 64 * 1024;
 
 const version = 1;
@@ -73,7 +79,7 @@ export function createSealedBox(options: SealedBoxOptions): SealedBox {
   const sealingKey = keys.get(sealing.id) as KeyObject;
   const nextVector = createVectorSource(options.fillRandom ?? randomFillSync);
   return {
-    seal(value, { ttlSeconds, ...binding }) {
+    seal(value, { ttlSeconds, maxLength = maxSealedLength, ...binding }) {
       if (!(ttlSeconds > 0 && Number.isFinite(ttlSeconds))) {
         throw new RangeError(`ttlSeconds must be a positive number, not ${ttlSeconds}.`);
       }
@@ -85,15 +91,13 @@ export function createSealedBox(options: SealedBoxOptions): SealedBox {
       cipher.setAAD(toBoundData(sealing.id, binding));
       const body = Buffer.concat([vector, cipher.update(content), cipher.final(), cipher.getAuthTag()]);
       const sealed = `${sealing.id}.${body.toString('base64url')}`;
-      if (sealed.length > maxSealedLength) {
-        throw new RangeError(
-          `A sealed value may be ${maxSealedLength} characters; this one is ${sealed.length}.`,
-        );
+      if (sealed.length > maxLength) {
+        throw new RangeError(`A sealed value may be ${maxLength} characters; this one is ${sealed.length}.`);
       }
       return sealed;
     },
-    open(sealed, binding) {
-      if (sealed.length > maxSealedLength) return undefined;
+    open(sealed, { maxLength = maxSealedLength, ...binding }) {
+      if (sealed.length > maxLength) return undefined;
       const separator = sealed.indexOf('.');
       const id = sealed.slice(0, Math.max(separator, 0));
       const key = keys.get(id);

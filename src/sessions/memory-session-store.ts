@@ -105,10 +105,11 @@ class MemorySessionStore implements SessionStore {
     return entry.record;
   }
 
-  async update(id: string, change: SessionChange): Promise<boolean> {
+  async update(id: string, change: (record: SessionRecord) => SessionChange | undefined): Promise<boolean> {
     const entry = this.#find(id, this.#now());
     if (entry === undefined) return false;
-    entry.record = this.#toOwnRecord({ ...entry.record, ...change });
+    const changed = change(entry.record);
+    if (changed !== undefined) entry.record = this.#toOwnRecord({ ...entry.record, ...changed });
     return true;
   }
 

@@ -134,7 +134,7 @@ async function take(
     }
     case 'update': {
       const change = { subscriptions: [`notes://${now}`] };
-      expect(await store.update(step.id, change)).toBe(session !== undefined);
+      expect(await store.update(step.id, () => change)).toBe(session !== undefined);
       if (session !== undefined) session.record = { ...session.record, ...change };
       return;
     }

@@ -55,7 +55,7 @@ function describeRecords(open: () => Promise<SessionStoreBench>): void {
     const { first } = await open();
     for (const id of ['s', '', '__proto__', 'constructor']) {
       expect(await first.load(id)).toBeUndefined();
-      expect(await first.update(id, { logLevel: 'error' })).toBe(false);
+      expect(await first.update(id, () => ({ logLevel: 'error' }))).toBe(false);
       expect(await first.end(id)).toBe(false);
       expect(await first.readValue(id, 'k')).toBeUndefined();
       expect(await first.writeValue(id, 'k', '1', 0)).toBe(false);
@@ -85,12 +85,39 @@ function describeRecords(open: () => Promise<SessionStoreBench>): void {
     const { first, last, now } = await open();
     await first.create(toRecord('s', now()));
     const uris = ['notes://1'];
-    expect(await first.update('s', { subscriptions: uris })).toBe(true);
+    expect(await first.update('s', () => ({ subscriptions: uris }))).toBe(true);
     uris.push('notes://2');
-    expect(await last.update('s', { logLevel: 'error' })).toBe(true);
+    expect(await last.update('s', () => ({ logLevel: 'error' }))).toBe(true);
     expect(await first.load('s')).toEqual(
       toRecord('s', now(), { subscriptions: ['notes://1'], logLevel: 'error' }),
     );
+  });
+
+  it('loses no change of updates made at once, each from what the one before it left', async () => {
+    const { doors, first, now } = await open();
+    await first.create(toRecord('s', now()));
+    const uris = Array.from({ length: 20 }, (_, index) => `notes://${index}`);
+    await Promise.all(
+      uris.map((uri, index) =>
+        (doors[index % doors.length] ?? first).update('s', ({ subscriptions }) => ({
+          subscriptions: [...subscriptions, uri],
+        })),
+      ),
+    );
+    expect(new Set((await first.load('s'))?.subscriptions)).toEqual(new Set(uris));
+  });
+
+  it('leaves a record as it is when an update changes nothing, or throws, and passes on what it threw', async () => {
+    const { first, now } = await open();
+    await first.create(toRecord('s', now()));
+    expect(await first.update('s', () => undefined)).toBe(true);
+    const broken = new Error('broken');
+    const fail = (): never => {
+      throw broken;
+    };
+    await expect(first.update('s', fail)).rejects.toBe(broken);
+    expect(await first.load('s')).toEqual(toRecord('s', now()));
+    expect(await first.update('unknown', fail)).toBe(false);
   });
 
   it('refuses a record that is too large, whole or by an update, and keeps what it had', async () => {
@@ -101,7 +128,7 @@ function describeRecords(open: () => Promise<SessionStoreBench>): void {
     ).rejects.toThrow(RangeError);
     expect(await first.load('s')).toBeUndefined();
     await first.create(toRecord('s', now()));
-    await expect(first.update('s', { subscriptions: [long] })).rejects.toThrow(RangeError);
+    await expect(first.update('s', () => ({ subscriptions: [long] }))).rejects.toThrow(RangeError);
     expect(await first.load('s')).toEqual(toRecord('s', now()));
   });
 
@@ -112,7 +139,7 @@ function describeRecords(open: () => Promise<SessionStoreBench>): void {
     expect(await last.end('s')).toBe(true);
     expect(await first.end('s')).toBe(false);
     expect(await first.load('s')).toBeUndefined();
-    expect(await first.update('s', { logLevel: 'error' })).toBe(false);
+    expect(await first.update('s', () => ({ logLevel: 'error' }))).toBe(false);
     expect(await first.readValue('s', 'k')).toBeUndefined();
     expect(await first.writeValue('s', 'k', '2', 1)).toBe(false);
     expect(await first.load('s')).toBeUndefined();
@@ -159,11 +186,11 @@ function describeExpiry(open: () => Promise<SessionStoreBench>): void {
     const { first, now, advance } = await open();
     await first.create(toRecord('s', now()));
     advance(idleTtlMs - 1);
-    await first.update('s', { logLevel: 'error' });
+    await first.update('s', () => ({ logLevel: 'error' }));
     await first.writeValue('s', 'k', '1', 0);
     await first.readValue('s', 'k');
     advance(1);
-    expect(await first.update('s', { logLevel: 'debug' })).toBe(false);
+    expect(await first.update('s', () => ({ logLevel: 'debug' }))).toBe(false);
     expect(await first.readValue('s', 'k')).toBeUndefined();
     expect(await first.writeValue('s', 'k', '2', 1)).toBe(false);
     expect(await first.load('s')).toBeUndefined();

@@ -52,10 +52,15 @@ export interface SessionStore {
    */
   load(id: string): Promise<SessionRecord | undefined>;
   /**
+   * Changes the record as it is at that moment: of changes made at once, on whichever instances, each starts from what
+   * the one before it left. Does not restart the idle clock.
+   *
+   * @param change from the present record, which it must not change; `undefined` leaves it as it is. Called again when
+   *   another writer was first. What it throws rejects the update
    * @returns whether the session still existed
    * @throws RangeError when the record would exceed the store's bound; nothing is changed
    */
-  update(id: string, change: SessionChange): Promise<boolean>;
+  update(id: string, change: (record: SessionRecord) => SessionChange | undefined): Promise<boolean>;
   /** Forgets the session and its application values. @returns whether it existed */
   end(id: string): Promise<boolean>;
   /** One application value; `undefined` when absent or the session is gone. */

@@ -345,14 +345,14 @@ describe('resource subscriptions', () => {
       (await session.request('resources/subscribe', { uri })).json.error?.code;
     expect(await subscribe(5)).toBe(-32602);
     expect(await subscribe(`x://${'a'.repeat(maxSubscribedUriLength)}`)).toBe(-32602);
-    await shared.sessions.update(session.id, {
+    await shared.sessions.update(session.id, () => ({
       subscriptions: Array.from({ length: maxSubscriptions - 1 }, (_, index) => `x:${index}`),
-    });
+    }));
     expect(await subscribe('x://last')).toBeUndefined();
     expect(await subscribe('x://more')).toBe(-32602);
     expect((await engine.sessions.load(session.id))?.subscriptions.length).toBe(maxSubscriptions);
     // The store's own bound on a record.
-    await shared.sessions.update(session.id, { subscriptions: [] });
+    await shared.sessions.update(session.id, () => ({ subscriptions: [] }));
     const long = (index: number): string => `x://${index}${'a'.repeat(2000)}`;
     let code: number | undefined;
     for (let index = 0; index < 60 && code === undefined; index += 1) code = await subscribe(long(index));
