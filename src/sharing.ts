@@ -43,7 +43,7 @@ export async function openSharing(options: SharingOptions): Promise<Sharing> {
   return openOnRedis({ ...options, url: redisUrl.reveal() });
 }
 
-function openInProcess({ config, logger, instanceId }: SharingOptions): Sharing {
+async function openInProcess({ config, logger, instanceId }: SharingOptions): Promise<Sharing> {
   const idleTtlMs = config.sessions.sessionIdleTtlSeconds * 1000;
   const sessions = createMemorySessionStore({
     idleTtlMs,
@@ -56,6 +56,7 @@ function openInProcess({ config, logger, instanceId }: SharingOptions): Sharing 
     },
   });
   const instances = createMemoryInstances(instanceId);
+  await instances.announce();
   return {
     sessions,
     events,

@@ -50,7 +50,8 @@ export function createLostCalls(options: LostCallsOptions): LostCalls {
         // The log refuses it when the stream is complete: a result that was stored before stays the result.
         await events.append(call.sessionId, call.streamId, renderLost(id), { isTerminal: index === last });
       }
-      if (last < 0) await events.append(call.sessionId, call.streamId, renderLost(undefined), { isTerminal: true });
+      if (last < 0)
+        await events.append(call.sessionId, call.streamId, renderLost(undefined), { isTerminal: true });
     }
     call.tail.pump();
   };

@@ -2,9 +2,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Instances } from './instances.ts';
 
 /** One door per instance that sees the same others, and its id. None is announced yet. */
-export type MakeInstances = () => Promise<
-  readonly [InstanceDoor, ...InstanceDoor[]]
->;
+export type MakeInstances = () => Promise<readonly [InstanceDoor, ...InstanceDoor[]]>;
 
 /** An instance as the suite drives it. */
 export interface InstanceDoor {
@@ -48,18 +46,22 @@ export function describeInstances(name: string, make: MakeInstances): void {
       await vi.waitFor(async () => expect(await instances.isAlive('never-was')).toBe(false), { timeout });
     });
 
-    it('takes an instance out when it closes, which it can twice, and keeps the others', { timeout }, async () => {
-      const doors = await open();
-      for (const { instances } of doors) await instances.announce();
-      const [first, ...others] = doors;
-      await first.instances.close();
-      await first.instances.close();
-      expect(await first.instances.isAlive(first.id)).toBe(false);
-      for (const { id, instances } of others) {
-        expect(await instances.count()).toBe(others.length);
-        await vi.waitFor(async () => expect(await instances.isAlive(first.id)).toBe(false), { timeout });
-        expect(await instances.isAlive(id)).toBe(true);
-      }
-    });
+    it(
+      'takes an instance out when it closes, which it can twice, and keeps the others',
+      { timeout },
+      async () => {
+        const doors = await open();
+        for (const { instances } of doors) await instances.announce();
+        const [first, ...others] = doors;
+        await first.instances.close();
+        await first.instances.close();
+        expect(await first.instances.isAlive(first.id)).toBe(false);
+        for (const { id, instances } of others) {
+          expect(await instances.count()).toBe(others.length);
+          await vi.waitFor(async () => expect(await instances.isAlive(first.id)).toBe(false), { timeout });
+          expect(await instances.isAlive(id)).toBe(true);
+        }
+      },
+    );
   });
 }
