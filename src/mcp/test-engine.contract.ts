@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { onTestFinished } from 'vitest';
 import type { Principal } from '../auth/principal.ts';
 import type { EventLog } from '../sessions/event-log.ts';
+import type { Instances } from '../sessions/instances.ts';
 import { createMemoryEventLog } from '../sessions/memory-event-log.ts';
 import { createMemoryMessageBus } from '../sessions/memory-message-bus.ts';
 import { createMemorySessionStore } from '../sessions/memory-session-store.ts';
@@ -47,6 +48,7 @@ export interface SharedStores {
   readonly sessions: SessionStore;
   readonly events: EventLog;
   readonly bus: MessageBus;
+  readonly instances: Instances;
   readonly box: SealedBox;
 }
 
@@ -63,6 +65,13 @@ export function createSharedStores(
         throw error;
       },
     }),
+    // All engines of a test live until its end.
+    instances: {
+      announce: async () => {},
+      isAlive: async () => true,
+      count: async () => 1,
+      close: async () => {},
+    },
     box: createSealedBox({ keys: [{ id: 'test', key: randomBytes(32) }], now }),
   };
 }

@@ -142,7 +142,8 @@ export function toBoundedCommands(link: RedisLink, runner: CommandRunner): Redis
 
 /** Any failure of Redis or of the way to it; a wrong argument of ours stays what it is. */
 export function toUpstreamError(error: unknown): Error {
-  if (error instanceof UpstreamError || error instanceof TypeError || error instanceof RangeError) return error;
+  if (error instanceof UpstreamError || error instanceof TypeError || error instanceof RangeError)
+    return error;
   const message =
     error instanceof ErrorReply ? 'Redis did not do what it was asked' : 'The connection to Redis broke';
   return new UpstreamError('redis', message, { cause: error });

@@ -114,7 +114,8 @@ export class RedisLink {
   noteTimeout(sentAt: number): void {
     if (this.#lastReplyAt > sentAt) return;
     this.#silentSince ??= sentAt;
-    if (this.#options.now() - this.#silentSince >= 2 * this.#options.commandTimeoutMs) this.reconnect('silent');
+    if (this.#options.now() - this.#silentSince >= 2 * this.#options.commandTimeoutMs)
+      this.reconnect('silent');
   }
 
   /** Makes the connection again, at once, perhaps to another server; what is on its way fails. */
@@ -156,7 +157,10 @@ export class RedisLink {
     if (this.#isClosed || this.isReady || this.#downSince !== undefined) return;
     this.#downSince = this.#options.now();
     const { purpose, logger } = this.#options;
-    logger.warn('redis.connection_lost', { purpose, problem: error instanceof Error ? error.message : 'unknown' });
+    logger.warn('redis.connection_lost', {
+      purpose,
+      problem: error instanceof Error ? error.message : 'unknown',
+    });
   }
 
   #noteReady(): void {

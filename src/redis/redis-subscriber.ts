@@ -87,13 +87,10 @@ class SingleSubscriber implements RedisSubscriber {
     const deadline = sentAt + this.#options.commandTimeoutMs;
     await this.#link.waitUntilReady(deadline);
     await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(
-        () => {
-          this.#link.noteTimeout(sentAt);
-          reject(new UpstreamError('redis', 'Redis did not answer in time'));
-        },
-        deadline - this.#options.now(),
-      );
+      const timer = setTimeout(() => {
+        this.#link.noteTimeout(sentAt);
+        reject(new UpstreamError('redis', 'Redis did not answer in time'));
+      }, deadline - this.#options.now());
       issue()
         .finally(() => clearTimeout(timer))
         .then(() => {

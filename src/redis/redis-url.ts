@@ -47,10 +47,17 @@ ${Object.keys(schemes).join(', ')}; queries and fragments are not taken, and use
   }
   const names = hosts.split(',');
   if (row.kind === 'single' && names.length > 1)
-    throw new TypeError('A redis:// URL names one host; redis+sentinel:// and redis+cluster:// name several.');
+    throw new TypeError(
+      'A redis:// URL names one host; redis+sentinel:// and redis+cluster:// name several.',
+    );
   if (names.length > maxNodes) throw new TypeError(`A Redis URL names at most ${maxNodes} hosts.`);
   const [first, ...rest] = names.map((name) => parseNode(name, defaultPorts[row.kind]));
-  return { ...row, nodes: [first as RedisNode, ...rest], ...parseUserInfo(userInfo), ...parsePath(row.kind, path) };
+  return {
+    ...row,
+    nodes: [first as RedisNode, ...rest],
+    ...parseUserInfo(userInfo),
+    ...parsePath(row.kind, path),
+  };
 }
 
 function parseNode(text: string, defaultPort: number): RedisNode {
@@ -58,7 +65,9 @@ function parseNode(text: string, defaultPort: number): RedisNode {
   const host = ipv6 ?? name;
   const portNumber = port === undefined ? defaultPort : Number(port);
   if (host === undefined || portNumber < 1 || portNumber > 65_535)
-    throw new TypeError('Each host of a Redis URL is a name or address, then perhaps a port from 1 to 65535.');
+    throw new TypeError(
+      'Each host of a Redis URL is a name or address, then perhaps a port from 1 to 65535.',
+    );
   return { host, port: portNumber };
 }
 
@@ -81,6 +90,8 @@ function parsePath(kind: RedisTarget['kind'], path: string): Pick<RedisTarget, '
     throw new TypeError('A redis+sentinel:// URL names the master after the hosts: …/master-name.');
   const [database = '0', ...more] = parts;
   if (!/^\d{1,4}$/.test(database) || more.length > 0 || (kind === 'cluster' && database !== '0'))
-    throw new TypeError('A Redis URL ends in the number of a database, or none; a cluster has only number 0.');
+    throw new TypeError(
+      'A Redis URL ends in the number of a database, or none; a cluster has only number 0.',
+    );
   return { masterName, database: Number(database) };
 }
