@@ -44,6 +44,7 @@ export interface MooringProcess {
   /** As printed by a first run; empty when it was not one. */
   readonly key: string;
   readonly dataDir: string;
+  readonly pid: number;
   readonly exited: Promise<Ending>;
   /** What it wrote so far. */
   read(): { readonly out: string; readonly error: string };
@@ -81,6 +82,7 @@ export async function startMooring(options: StartOptions = {}): Promise<MooringP
     origin: new URL(url).origin,
     key: findKey(ran.read().out) ?? '',
     dataDir,
+    pid: child.pid ?? 0,
     exited: ran.exited,
     read: ran.read,
     signal: (signal) => child.kill(signal),
