@@ -51,6 +51,8 @@ export class CommandRunner {
   readonly #link: RedisLink;
   readonly #timeoutMs: number;
   readonly #now: () => number;
+  readonly #whenIdle = new Set<() => void>();
+  #inFlight = 0;
 
   constructor(link: RedisLink, options: { readonly timeoutMs: number; readonly now: () => number }) {
     this.#link = link;
@@ -64,15 +66,12 @@ export class CommandRunner {
    */
   async run<Reply>(issue: () => Promise<Reply>): Promise<Reply> {
     const deadline = this.#now() + this.#timeoutMs;
-    for (;;) {
-      if (!this.#link.isReady) await this.#link.waitUntilReady(deadline);
-      try {
-        return await this.#runOnce(issue, deadline);
-      } catch (error) {
-        const isRetried = this.#now() + retryMs < deadline && this.#isWorthRetrying(error);
-        if (!isRetried) throw toUpstreamError(error);
-      }
-      await new Promise((resolve) => setTimeout(resolve, retryMs));
+    this.#inFlight += 1;
+    try {
+      return await this.#runUntil(issue, deadline);
+    } finally {
+      this.#inFlight -= 1;
+      if (this.#inFlight === 0) for (const settle of this.#whenIdle) settle();
     }
   }
 
@@ -89,6 +88,25 @@ export class CommandRunner {
         return client.eval(script.source, call);
       }
     });
+  }
+
+  /** Resolves when no command is on its way, which takes no longer than the time each has. */
+  async waitUntilIdle(): Promise<void> {
+    if (this.#inFlight === 0) return;
+    await new Promise<void>((resolve) => this.#whenIdle.add(resolve));
+  }
+
+  async #runUntil<Reply>(issue: () => Promise<Reply>, deadline: number): Promise<Reply> {
+    for (;;) {
+      if (!this.#link.isReady) await this.#link.waitUntilReady(deadline);
+      try {
+        return await this.#runOnce(issue, deadline);
+      } catch (error) {
+        const isRetried = this.#now() + retryMs < deadline && this.#isWorthRetrying(error);
+        if (!isRetried) throw toUpstreamError(error);
+      }
+      await new Promise((resolve) => setTimeout(resolve, retryMs));
+    }
   }
 
   #runOnce<Reply>(issue: () => Promise<Reply>, deadline: number): Promise<Reply> {

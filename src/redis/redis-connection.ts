@@ -50,7 +50,7 @@ export interface RedisConnection {
   check(): Promise<void>;
   /** Calls `listener` each time when the connection is there again. @returns a function that ends that */
   onReconnected(listener: () => void): () => void;
-  /** Waits for the commands on their way, then ends. Can be called twice. */
+  /** Waits for the commands on their way if there is a connection, then ends. Can be called twice. */
   close(): Promise<void>;
 }
 
@@ -86,7 +86,8 @@ export async function openRedis(options: RedisOptions): Promise<RedisConnection>
     onReconnected: (listener) => link.onReconnected(listener),
     close: async () => {
       await Promise.all([...subscribers].map((subscriber) => subscriber.close()));
-      await link.close();
+      if (link.isReady) await runner.waitUntilIdle();
+      link.close();
     },
   };
 }

@@ -62,7 +62,7 @@ export class RedisLink {
     try {
       await link.waitUntilReady(options.now() + options.connectTimeoutMs);
     } catch (error) {
-      await link.close();
+      link.close();
       throw error;
     }
     return link;
@@ -74,7 +74,7 @@ export class RedisLink {
   }
 
   get isReady(): boolean {
-    return this.#client.isReady;
+    return this.#client.isReady && !this.#isClosed;
   }
 
   /** @param deadline by this link's clock @throws UpstreamError when it passes, and once this link is closed */
@@ -87,7 +87,7 @@ export class RedisLink {
       const settle = (): void => {
         clearTimeout(timer);
         this.#waiting.delete(settle);
-        if (this.isReady && !this.#isClosed) resolve();
+        if (this.isReady) resolve();
         else reject(this.#toUnreachable());
       };
       const timer = setTimeout(settle, remainingMs);
@@ -122,7 +122,7 @@ export class RedisLink {
   reconnect(reason: 'silent' | 'read_only'): void {
     const now = this.#options.now();
     // While it is not ready, the client is at it already.
-    if (this.#isClosed || !this.isReady || now - this.#lastCutAt < minCutIntervalMs) return;
+    if (!this.isReady || now - this.#lastCutAt < minCutIntervalMs) return;
     this.#lastCutAt = now;
     this.#downSince ??= now;
     this.#options.logger.warn('redis.connection_given_up', { purpose: this.#options.purpose, reason });
@@ -130,19 +130,10 @@ export class RedisLink {
     this.#connect();
   }
 
-  /** Lets the commands on their way finish, for `commandTimeoutMs` at most. Can be called twice. */
-  async close(): Promise<void> {
-    if (this.#isClosed) return;
+  /** Ends at once; what is on its way or waits fails. Can be called twice. */
+  close(): void {
     this.#isClosed = true;
     for (const settle of this.#waiting) settle();
-    if (this.isReady) {
-      let timer: NodeJS.Timeout | undefined;
-      const tooLate = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, this.#options.commandTimeoutMs);
-      });
-      await Promise.race([this.#client.close().catch(() => undefined), tooLate]);
-      clearTimeout(timer);
-    }
     this.#client.destroy();
   }
 

@@ -65,9 +65,9 @@ class SingleSubscriber implements RedisSubscriber {
     });
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#listeners.clear();
-    return this.#link.close();
+    this.#link.close();
   }
 
   readonly #dispatch = (message: string, channel: string): void => {
