@@ -46,6 +46,26 @@ export type RedisCommands = Pick<
 const notNow = /^(?:READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|BUSY) /;
 const retryMs = 50;
 
+/** Commands that only read: sent again when the connection broke under them. */
+const repeatable: ReadonlySet<PropertyKey> = new Set<keyof RedisCommands>([
+  'exists',
+  'get',
+  'hGet',
+  'hGetAll',
+  'hmGet',
+  'lRange',
+  'mGet',
+  'ping',
+  'pTTL',
+  'scan',
+  'time',
+  'xLen',
+  'xRange',
+  'zCard',
+  'zCount',
+  'zRange',
+]);
+
 /** Runs commands on a link so that each ends within a bound, and each failure is an `UpstreamError`. */
 export class CommandRunner {
   readonly #link: RedisLink;
@@ -62,13 +82,14 @@ export class CommandRunner {
 
   /**
    * @param issue sends the command; called again when the command certainly did not run
+   * @param isRepeatable then also when it may have run
    * @throws UpstreamError
    */
-  async run<Reply>(issue: () => Promise<Reply>): Promise<Reply> {
+  async run<Reply>(issue: () => Promise<Reply>, isRepeatable: boolean): Promise<Reply> {
     const deadline = this.#now() + this.#timeoutMs;
     this.#inFlight += 1;
     try {
-      return await this.#runUntil(issue, deadline);
+      return await this.#runUntil(issue, isRepeatable, deadline);
     } finally {
       this.#inFlight -= 1;
       if (this.#inFlight === 0) for (const settle of this.#whenIdle) settle();
@@ -87,7 +108,7 @@ export class CommandRunner {
         if (!(error instanceof ErrorReply && error.message.startsWith('NOSCRIPT'))) throw error;
         return client.eval(script.source, call);
       }
-    });
+    }, script.isRepeatable);
   }
 
   /** Resolves when no command is on its way, which takes no longer than the time each has. */
@@ -96,14 +117,18 @@ export class CommandRunner {
     await new Promise<void>((resolve) => this.#whenIdle.add(resolve));
   }
 
-  async #runUntil<Reply>(issue: () => Promise<Reply>, deadline: number): Promise<Reply> {
+  async #runUntil<Reply>(
+    issue: () => Promise<Reply>,
+    isRepeatable: boolean,
+    deadline: number,
+  ): Promise<Reply> {
     for (;;) {
       if (!this.#link.isReady) await this.#link.waitUntilReady(deadline);
       try {
         return await this.#runOnce(issue, deadline);
       } catch (error) {
-        const isRetried = this.#now() + retryMs < deadline && this.#isWorthRetrying(error);
-        if (!isRetried) throw toUpstreamError(error);
+        const isRetried = this.#isWorthRetrying(error, isRepeatable);
+        if (!isRetried || this.#now() + retryMs >= deadline) throw toUpstreamError(error);
       }
       await new Promise((resolve) => setTimeout(resolve, retryMs));
     }
@@ -131,9 +156,11 @@ export class CommandRunner {
     });
   }
 
-  #isWorthRetrying(error: unknown): boolean {
+  #isWorthRetrying(error: unknown, isRepeatable: boolean): boolean {
     if (error instanceof ClientOfflineError) return true;
-    if (!(error instanceof ErrorReply) || !notNow.test(error.message)) return false;
+    if (error instanceof UpstreamError || error instanceof TypeError) return false;
+    if (!(error instanceof ErrorReply)) return isRepeatable;
+    if (!notNow.test(error.message)) return false;
     // After a failover we may still be connected to what was the master.
     if (error.message.startsWith('READONLY')) this.#link.reconnect('read_only');
     return true;
@@ -151,7 +178,7 @@ export function toBoundedCommands(link: RedisLink, runner: CommandRunner): Redis
       // A promise that resolves to these commands asks for `then`.
       if (typeof command !== 'function' || name === 'then') return undefined;
       const run = (...args: unknown[]): Promise<unknown> =>
-        runner.run(() => Reflect.apply(command, link.client, args) as Promise<unknown>);
+        runner.run(() => Reflect.apply(command, link.client, args) as Promise<unknown>, repeatable.has(name));
       bounded.set(name, run);
       return run;
     },

@@ -1,7 +1,7 @@
 /**
  * The one connection that every Redis adapter shares for its commands. Each command ends within a bound: with its
  * reply, or with an `UpstreamError`. One that was on its way when the connection broke may have run: it is not
- * repeated here. One that certainly did not run (no connection, a replica or a loading server refused it) is tried
+ * repeated here, unless it only reads or says that it may be. One that certainly did not run (no connection, a replica or a loading server refused it) is tried
  * again until its time is up.
  */
 import type { Logger } from '../telemetry/logger.ts';

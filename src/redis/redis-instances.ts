@@ -41,6 +41,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
 redis.call('PEXPIRE', KEYS[1], ARGV[2])`,
+  { isRepeatable: true },
 );
 
 /** Counts those that live. KEYS[1] the sorted set. Result: the number. Closes: clocks that differ, by Redis's own. */
@@ -49,6 +50,7 @@ const countScript = defineScript(
   `local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 return redis.call('ZCOUNT', KEYS[1], '(' .. now, '+inf')`,
+  { isRepeatable: true },
 );
 
 /** See the file's head. Holds a timer from `announce` to `close`. */

@@ -8,9 +8,19 @@ export interface RedisScript {
   readonly source: string;
   /** SHA-1 of the source, as Redis names scripts. */
   readonly sha: string;
+  /** Whether running it twice in a row does what once does. Then it is sent again when the connection broke. */
+  readonly isRepeatable: boolean;
 }
 
-/** @param source touches only keys that it is given, so that a cluster can run it */
-export function defineScript(name: string, source: string): RedisScript {
-  return { name, source, sha: createHash('sha1').update(source).digest('hex') };
+/**
+ * @param source touches only keys that it is given, so that a cluster can run it
+ * @param options.isRepeatable default no
+ */
+export function defineScript(
+  name: string,
+  source: string,
+  options: { readonly isRepeatable?: boolean } = {},
+): RedisScript {
+  const sha = createHash('sha1').update(source).digest('hex');
+  return { name, source, sha, isRepeatable: options.isRepeatable ?? false };
 }

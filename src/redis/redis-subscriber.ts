@@ -42,7 +42,11 @@ class SingleSubscriber implements RedisSubscriber {
     if (this.#listeners.has(channel)) throw new TypeError('A channel has one listener.');
     this.#listeners.set(channel, listener);
     try {
-      await this.#bounded(() => this.#client.subscribe(channel, this.#dispatch));
+      await this.#bounded(async () => {
+        await this.#client.subscribe(channel, this.#dispatch);
+        // It took so long that nobody waited, or wants it any more.
+        if (!this.#listeners.has(channel)) void this.unsubscribe(channel);
+      });
     } catch (error) {
       if (this.#listeners.get(channel) === listener) this.#listeners.delete(channel);
       throw toUpstreamError(error);

@@ -156,6 +156,23 @@ describe('a connection to Redis', () => {
     expect(await control.get('n')).toBe('1');
   });
 
+  it('repeats what only reads, and scripts that say that they may be, when the connection breaks', async () => {
+    const proxy = await startTcpProxy(server.port);
+    onTestFinished(() => proxy.close());
+    const redis = await open({ url: `redis://127.0.0.1:${proxy.port}`, commandTimeoutMs: 5000 });
+    const script = defineScript('one', `return redis.call('STRLEN', KEYS[1])`, { isRepeatable: true });
+    await redis.client.set('kept', 'abc');
+    server.pause();
+    onTestFinished(() => server.resume());
+    const sent = Promise.all([redis.client.get('kept'), redis.runScript(script, ['kept'], [])]);
+    // The commands leave in a later turn.
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+    proxy.cut();
+    server.resume();
+    expect(await sent).toEqual(['abc', 3]);
+    expect(proxy.accepted).toBe(2);
+  });
+
   it('connects anew when what was the master takes no writes any more, and tries again until one does', async () => {
     const redis = await open({ commandTimeoutMs: 5000 });
     const impatient = await open();
