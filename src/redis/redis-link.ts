@@ -25,7 +25,7 @@ const maxWaiting = 10_000;
 /** Most commands on their way at once. */
 const maxInFlight = 50_000;
 const firstRetryMs = 50;
-const maxRetryMs = 2000;
+const maxRetryMs = 1000;
 /** An idle connection is asked for a sign of life, and given up when neither side has said anything for so long. */
 const pingIntervalMs = 5000;
 const maxIdleMs = 10_000;
