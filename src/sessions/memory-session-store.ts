@@ -1,6 +1,5 @@
-import { FrozenCopies } from '../lib/frozen-copies.ts';
-import type { ClientCapabilities, Implementation } from '../mcp/protocol-types.ts';
 import { RecencyList, type RecencyNode } from '../lib/recency-list.ts';
+import { OwnRecords } from './own-records.ts';
 import { SessionValues } from './session-values.ts';
 import type { SessionChange, SessionRecord, SessionStore, SessionValue } from './session-store.ts';
 
@@ -60,10 +59,9 @@ class MemorySessionStore implements SessionStore {
   readonly #idleTtlMs: number;
   readonly #maxPerPrincipal: number;
   readonly #maxValueBytes: number;
-  readonly #maxRecordBytes: number;
+  readonly #records: OwnRecords;
   readonly #maxSessions: number;
   readonly #now: () => number;
-  readonly #clients = new FrozenCopies<readonly [Implementation, ClientCapabilities]>();
   readonly #entries = new Map<string, Entry>();
   readonly #principals = new Map<string, PrincipalSessions>();
   readonly #byUse = new RecencyList<Entry>();
@@ -73,7 +71,7 @@ class MemorySessionStore implements SessionStore {
     this.#idleTtlMs = options.idleTtlMs;
     this.#maxPerPrincipal = options.maxPerPrincipal;
     this.#maxValueBytes = options.maxValueBytes ?? 64 * 1024;
-    this.#maxRecordBytes = options.maxRecordBytes ?? 64 * 1024;
+    this.#records = new OwnRecords(options.maxRecordBytes ?? 64 * 1024);
     this.#maxSessions = options.maxSessions ?? 100_000;
     this.#now = options.now ?? Date.now;
   }
@@ -151,31 +149,9 @@ class MemorySessionStore implements SessionStore {
     if (this.#isClosed) throw new Error('The session store is closed.');
   }
 
-  /** A frozen copy: handed out as it is, neither a reader nor whoever made the original can change it. */
   #toOwnRecord(record: SessionRecord): SessionRecord {
-    const { value: client, bytes } = this.#clients.copy([record.clientInfo, record.clientCapabilities]);
-    const subscriptions = Object.freeze([...record.subscriptions]);
-    const total = bytes + Buffer.byteLength(JSON.stringify(subscriptions));
-    if (total > this.#maxRecordBytes) {
-      throw new RangeError(
-        `A session may hold ${this.#maxRecordBytes} bytes of client info, capabilities and subscriptions; this is ${total}.`,
-      );
-    }
-    // Field by field: a frozen spread is kept as a dictionary, more than twice the size of the rest of a session.
-    return Object.freeze({
-      id: record.id,
-      // One string for all sessions of a principal, where every request brings its own.
-      principalKey: this.#principals.get(record.principalKey)?.key ?? record.principalKey,
-      tenantId: record.tenantId,
-      credentialId: record.credentialId,
-      protocolVersion: record.protocolVersion,
-      clientInfo: client[0],
-      clientCapabilities: client[1],
-      subscriptions,
-      createdAt: record.createdAt,
-      expiresAt: record.expiresAt,
-      ...(record.logLevel === undefined ? undefined : { logLevel: record.logLevel }),
-    });
+    // One string for all sessions of a principal, where every request brings its own.
+    return this.#records.copy(record, this.#principals.get(record.principalKey)?.key);
   }
 
   #insert(record: SessionRecord, now: number): void {

@@ -18,14 +18,12 @@ export class SessionValues {
   write(key: string, value: string | undefined, expectedVersion: number, maxBytes: number): boolean {
     const present = this.#values.get(key);
     if ((present?.version ?? 0) !== expectedVersion) return false;
-    const bytes = this.#bytes - toSize(key, present?.value) + toSize(key, value);
+    const bytes = this.#bytes - toValueSize(key, present?.value) + toValueSize(key, value);
     if (value === undefined) {
       this.#values.delete(key);
     } else {
       if (bytes > maxBytes) {
-        throw new RangeError(
-          `The values of a session may hold ${maxBytes} bytes together; this write makes it ${bytes}.`,
-        );
+        throw toValuesTooLarge(bytes, maxBytes);
       }
       this.#lastVersion += 1;
       this.#values.set(key, Object.freeze({ value, version: this.#lastVersion }));
@@ -35,6 +33,14 @@ export class SessionValues {
   }
 }
 
-function toSize(key: string, value: string | undefined): number {
+/** What one value counts for in the bound of its session. */
+export function toValueSize(key: string, value: string | undefined): number {
   return value === undefined ? 0 : Buffer.byteLength(key) + Buffer.byteLength(value) + valueOverheadBytes;
+}
+
+/** How a write past the bound is refused. */
+export function toValuesTooLarge(bytes: number, maxBytes: number): RangeError {
+  return new RangeError(
+    `The values of a session may hold ${maxBytes} bytes together; this write makes it ${bytes}.`,
+  );
 }

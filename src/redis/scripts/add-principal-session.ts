@@ -1,0 +1,47 @@
+import { defineScript, type RedisScript } from '../redis-script.ts';
+import { sessionLua } from './lua-session.ts';
+
+/**
+ * Counts a new session among its principal's, and says whom to look at when there are too many.
+ *
+ * A member is the session's absolute end, `:`, and its id. Its score is when the session was last seen used, which may
+ * have been later since: a load does not come here, so a score never says too much.
+ *
+ * KEYS  1 sessions of the principal, 2 their first end
+ * ARGV  1 now or '', 2 member, 3 absolute end, 4 cap, 5 how many to look at beyond the excess, 6 longest life of the keys
+ *       in ms
+ * Result  the members with the lowest scores; empty while the cap is kept
+ *
+ * Closes the race of sessions opened at once on several instances: each sees all that were counted before it.
+ */
+export const addPrincipalSession: RedisScript = defineScript(
+  'add-principal-session',
+  `${sessionLua}
+local now = clock(ARGV[1])
+local expiresAt = tonumber(ARGV[3])
+local cap = tonumber(ARGV[4])
+redis.call('ZADD', KEYS[1], now, ARGV[2])
+local firstEnd = tonumber(redis.call('GET', KEYS[2]) or 0)
+if firstEnd == 0 and redis.call('ZCARD', KEYS[1]) == 1 then firstEnd = expiresAt end
+firstEnd = math.min(firstEnd, expiresAt)
+
+if redis.call('ZCARD', KEYS[1]) > cap and now >= firstEnd then
+  firstEnd = expiresAt
+  for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+    local ends = tonumber(string.match(member, '^%d+'))
+    if ends <= now then
+      redis.call('ZREM', KEYS[1], member)
+    else
+      firstEnd = math.min(firstEnd, ends)
+    end
+  end
+end
+
+local ttlMs = math.max(1, math.min(expiresAt - now, tonumber(ARGV[6])), redis.call('PTTL', KEYS[1]))
+redis.call('SET', KEYS[2], string.format('%d', firstEnd), 'PX', ttlMs)
+redis.call('PEXPIRE', KEYS[1], ttlMs)
+local excess = redis.call('ZCARD', KEYS[1]) - cap
+if excess <= 0 then return {} end
+return redis.call('ZRANGE', KEYS[1], 0, excess + tonumber(ARGV[5]) - 1)
+`,
+);

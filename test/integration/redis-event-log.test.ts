@@ -1,0 +1,139 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { RedisConnection } from '../../src/redis/redis-connection.ts';
+import { createRedisEventLog, type RedisEventLogOptions } from '../../src/redis/redis-event-log.ts';
+import { describeEventLog } from '../../src/sessions/event-log.contract.ts';
+import type { EventLog } from '../../src/sessions/event-log.ts';
+import { createTestBox, createTestLog, startRedisBench, type RedisBench } from './redis-bench.ts';
+
+let bench: RedisBench;
+
+beforeAll(async () => {
+  bench = await startRedisBench();
+});
+
+afterAll(() => bench.stop());
+
+describeEventLog('an event log on Redis', async (limits) => {
+  const { logger } = createTestLog();
+  const box = createTestBox(limits.now);
+  const [first, second] = bench.openEmpty();
+  return {
+    doors: [
+      createRedisEventLog({ ...limits, redis: first, box, logger }),
+      createRedisEventLog({ ...limits, redis: second, box, logger }),
+    ],
+    openSession: async () => {},
+  };
+});
+
+interface Opened {
+  readonly log: EventLog;
+  readonly redis: RedisConnection;
+  readonly events: readonly string[];
+}
+
+/** A log that goes by Redis's own clock. */
+function openLog(options: Partial<RedisEventLogOptions> = {}): Opened {
+  const [redis] = bench.openEmpty();
+  const { logger, events } = createTestLog();
+  return { log: createRedisEventLog({ redis, box: createTestBox(), logger, ...options }), redis, events };
+}
+
+async function append(log: EventLog, streamId: string, data: string, isTerminal = false): Promise<string> {
+  const id = await log.append('s', streamId, data, { isTerminal });
+  if (id === undefined) throw new Error(`The log refused ${data}.`);
+  return id;
+}
+
+describe('events at rest', () => {
+  it('show nothing of their messages', async () => {
+    const { log, redis } = openLog();
+    await append(log, 'p', '{"secret":1}');
+    expect(
+      JSON.stringify(await redis.client.xRange(`${redis.prefix}session:{s}:stream:p`, '-', '+')),
+    ).not.toContain('secret');
+  });
+
+  it('are a gap, and told of in the log, when they were changed or come from another stream', async () => {
+    const { log, redis, events } = openLog();
+    const priming = await append(log, 'p', '');
+    await append(log, 'q', 'theirs');
+    const [theirs] = (await redis.client.xRange(`${redis.prefix}session:{s}:stream:q`, '-', '+')) ?? [];
+    await redis.client.xAdd(`${redis.prefix}session:{s}:stream:p`, '*', { d: theirs?.message['d'] ?? '' });
+    expect(await log.read('s', priming, 9)).toEqual({ kind: 'gap' });
+    expect(events).toEqual(['session.event_tampered']);
+  });
+
+  it('may be far larger than what clients hold sealed', async () => {
+    const { log } = openLog({ maxBytesPerSession: 1024 });
+    const priming = await append(log, 'p', '');
+    const data = 'é'.repeat(500_000);
+    await append(log, 'q', '');
+    const large = await append(log, 'p', data, true);
+    expect(await log.read('s', priming, 9)).toEqual({ kind: 'gap' });
+    expect((await log.read('s', large, 9)).kind).toBe('events');
+  });
+});
+
+describe('the keys of streams', () => {
+  it('all have an end, a complete one its own, and each read moves the others', async () => {
+    const { log, redis } = openLog({ idleTtlMs: 60_000, retainMs: 5000 });
+    const running = await append(log, 'g', '');
+    await append(log, 'p', '1', true);
+    const keyOf = (streamId: string): string => `${redis.prefix}session:{s}:stream:${streamId}`;
+    await redis.client.pExpire(keyOf('g'), 1000);
+    await log.read('s', running, 1);
+    const keys = await bench.listKeys(redis.prefix);
+    expect(keys.size).toBe(3);
+    expect(keys.get(keyOf('p'))).toBeLessThanOrEqual(5000);
+    expect(keys.get(keyOf('p'))).toBeGreaterThan(0);
+    expect(keys.get(keyOf('g'))).toBeGreaterThan(50_000);
+    expect(keys.get(`${redis.prefix}session:{s}:streams`)).toBeGreaterThan(50_000);
+  });
+
+  it('are gone when the session ended, but for the mark that refuses what comes late', async () => {
+    const { log, redis } = openLog();
+    for (const streamId of ['g', 'p', 'a_b', ':x']) await append(log, streamId, '1');
+    await log.end('s');
+    expect([...(await bench.listKeys(redis.prefix)).keys()]).toEqual([`${redis.prefix}session:{s}:ended`]);
+  });
+
+  it('are never made by reading, whatever is asked for', async () => {
+    const { log, redis } = openLog();
+    for (const id of ['p_1-0', 'p_1-99999999999999999999', 'p_-', 'p_+', 'p_*', 'p_$', '_1-0']) {
+      expect(await log.read('s', id, 9)).toEqual({ kind: 'gap' });
+      expect(await log.read('a}b', id, 9)).toEqual({ kind: 'gap' });
+    }
+    expect((await bench.listKeys(redis.prefix)).size).toBe(0);
+  });
+});
+
+describe('a log whose clock was put back', () => {
+  it('gives no id again, on whichever stream', async () => {
+    let time = 1_800_000_000_000;
+    const { log } = openLog({ now: () => time, retainMs: 1000 });
+    const ids = [await append(log, 'p', '1'), await append(log, 'q', '1', true)];
+    time -= 3_600_000;
+    ids.push(await append(log, 'p', '2'), await append(log, 'r', '1'));
+    time += 2 * 3_600_000;
+    ids.push(await append(log, 'q', 'anew'));
+    const positions = ids.map((id) => id.slice(2));
+    expect(new Set(positions).size).toBe(5);
+    expect((await log.read('s', ids[1] ?? '', 9)).kind).toBe('gap');
+    expect(await log.read('s', ids[0] ?? '', 9)).toMatchObject({ events: [{ id: ids[2], data: '2' }] });
+  });
+});
+
+describe('the count of a session’s bytes', () => {
+  it('gets right again when a stream expired by itself', async () => {
+    const { log, redis } = openLog({ maxBytesPerSession: 4096 });
+    await append(log, 'gone', 'x'.repeat(2000));
+    const kept = await append(log, 'kept', 'x'.repeat(500));
+    await redis.client.del(`${redis.prefix}session:{s}:stream:gone`);
+    await append(log, 'new', 'x'.repeat(1000));
+    expect((await log.read('s', kept, 9)).kind).toBe('events');
+    const index = await redis.client.hGetAll(`${redis.prefix}session:{s}:streams`);
+    expect(Number(index['.bytes'])).toBeLessThan(4096);
+    expect(index['=gone']).toBeUndefined();
+  });
+});
