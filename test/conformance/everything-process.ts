@@ -13,10 +13,17 @@ const builtServe = fileURLToPath(
 /** The two ways in which the fixture is written. */
 export type Fixture = 'definition' | 'sdk';
 
+/** What several instances of one fixture share. */
+export interface SharedState {
+  readonly dataDir: string;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
 /** A fixture that listens. */
 export interface EverythingProcess {
   /** Of the MCP endpoint. */
   readonly url: string;
+  /** Empty unless it made the data that it serves from. */
   readonly key: string;
   /** The end of its log. */
   readLog(): string;
@@ -27,13 +34,19 @@ export interface EverythingProcess {
 /**
  * Starts a fixture on a free port.
  *
+ * @param shared what it has in common with further instances; without it, it is alone
  * @throws Error with its log when it does not come up
  */
-export async function startEverything(fixture: Fixture): Promise<EverythingProcess> {
+export async function startEverything(fixture: Fixture, shared?: SharedState): Promise<EverythingProcess> {
   if (!existsSync(builtServe)) throw new Error(`${builtServe} is missing: run "npm run build" first`);
-  const child = spawn(process.execPath, [builtServe, '--json', ...(fixture === 'sdk' ? ['--sdk'] : [])], {
+  const args = [
+    '--json',
+    ...(fixture === 'sdk' ? ['--sdk'] : []),
+    ...(shared === undefined ? [] : ['--data-dir', shared.dataDir]),
+  ];
+  const child = spawn(process.execPath, [builtServe, ...args], {
     // Nothing of this machine's configuration reaches it.
-    env: { PATH: process.env['PATH'], PORT: '0' },
+    env: { PATH: process.env['PATH'], PORT: '0', ...shared?.environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let log = '';

@@ -1,7 +1,7 @@
 /** Several instances of one server behind a round-robin balancer, on one Redis and one database. */
 import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { type Balancer, startBalancer } from './balancer.ts';
+import { type Balancer, startBalancer } from '../balancer.ts';
 import { createFolder, type MooringProcess, startMooring, workbenchModule } from './mooring-process.ts';
 
 /** A fleet. Talk to it as to one server. */
