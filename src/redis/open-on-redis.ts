@@ -24,6 +24,7 @@ export async function openOnRedis(options: SharingOptions & { readonly url: stri
   const events = createRedisEventLog({
     redis,
     box,
+    logger,
     idleTtlMs,
     maxEventsPerStream: config.streams.eventLogMaxEvents,
   });
