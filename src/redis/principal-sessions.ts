@@ -7,7 +7,7 @@ import { readSessionUse } from './scripts/read-session-use.ts';
 import { toPrincipalKeys, toSessionKeys } from './session-keys.ts';
 
 /** How many more than the excess are looked at first; twice as many each time when all of them were used since. */
-const firstLook = 3;
+const firstLook = 1;
 const maxLooks = 10;
 
 /** A session that was counted but is not there yet is being written, for so long. */

@@ -34,8 +34,8 @@ export interface RedisEventLogOptions {
 /** What one event costs beside its text: empty priming events must not slip under a bound on bytes. */
 const eventOverheadBytes = 64;
 
-/** As Redis writes the id of an entry, and no other way: an event has one id. */
-const positionPattern = /^(?:0|[1-9]\d{0,15})-(?:0|[1-9]\d{0,15})$/;
+/** What follows the stream in an event's id, in its one spelling: the stream's epoch and the event's position. */
+const placePattern = /^([1-9]\d{0,14})-(0|[1-9]\d{0,14})$/;
 
 /** Streams in Redis, shared by all instances: an append, a read and an end are one round trip each. */
 export function createRedisEventLog(options: RedisEventLogOptions): EventLog {
@@ -75,7 +75,7 @@ class RedisEventLog implements EventLog {
   ): Promise<string | undefined> {
     if (!isSessionId(sessionId)) return undefined;
     const keys = toSessionKeys(this.#redis.prefix, sessionId);
-    const position = await this.#redis.runScript(
+    const place = await this.#redis.runScript(
       appendEvent,
       [keys.ended, keys.streams, `${keys.streamPrefix}${streamId}`],
       [
@@ -89,29 +89,37 @@ class RedisEventLog implements EventLog {
         keys.streamPrefix,
       ],
     );
-    return typeof position === 'string' ? `${streamId}_${position}` : undefined;
+    return typeof place === 'string' ? `${streamId}_${place}` : undefined;
   }
 
   async read(sessionId: string, afterEventId: string, limit: number): Promise<LogSlice> {
     const streamId = parseStreamId(afterEventId);
-    const position = afterEventId.slice((streamId ?? '').length + 1);
-    if (streamId === undefined || !isSessionId(sessionId) || !positionPattern.test(position))
-      return { kind: 'gap' };
+    if (streamId === undefined || !isSessionId(sessionId)) return { kind: 'gap' };
+    const [, epoch, position] = placePattern.exec(afterEventId.slice(streamId.length + 1)) ?? [];
+    if (epoch === undefined || position === undefined) return { kind: 'gap' };
     const keys = toSessionKeys(this.#redis.prefix, sessionId);
     const reply = await this.#redis.runScript(
       readEvents,
       [keys.streams, `${keys.streamPrefix}${streamId}`],
-      [this.#clockArg(), streamId, position, String(Math.max(limit, 0)), this.#retainMs, this.#idleTtlMs],
+      [
+        this.#clockArg(),
+        streamId,
+        epoch,
+        position,
+        String(Math.max(limit, 0)),
+        this.#retainMs,
+        this.#idleTtlMs,
+      ],
     );
     if (!Array.isArray(reply)) return { kind: 'gap' };
-    // The script returns 1 or 0, then pairs of texts.
+    // The script returns 1 or 0, then texts.
     const [isComplete, ...texts] = reply as unknown as readonly [number, ...string[]];
     const events: LoggedEvent[] = [];
-    for (let index = 0; index < texts.length; index += 2) {
-      const data = this.#seal.open('event', [sessionId, streamId], texts[index + 1] ?? '');
+    for (const [index, text] of texts.entries()) {
+      const data = this.#seal.open('event', [sessionId, streamId], text.slice(text.indexOf(' ') + 1));
       // What follows a message that cannot be read is not known to follow.
       if (data === undefined) return { kind: 'gap' };
-      events.push({ id: `${streamId}_${texts[index] ?? ''}`, data });
+      events.push({ id: `${streamId}_${epoch}-${Number(position) + 1 + index}`, data });
     }
     return { kind: 'events', events, isComplete: isComplete === 1 };
   }

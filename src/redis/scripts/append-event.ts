@@ -12,8 +12,7 @@ import { streamsLua } from './lua-streams.ts';
  * Result  the event's id; nil when the stream is complete or the session was ended
  *
  * Closes the races of two writers of one terminal event, of an event that follows it, and of one that comes after the
- * end of its session: each would otherwise check, then write. Ids grow over all streams of the session, so that of a
- * stream forgotten and begun again no old id is ever given anew, even when a clock is put back.
+ * end of its session: each would otherwise check, then write.
  */
 export const appendEvent: RedisScript = defineScript(
   'append-event',
@@ -24,12 +23,22 @@ local overhead, retainMs, idleTtlMs = tonumber(ARGV[8]), tonumber(ARGV[9]), tonu
 if redis.call('EXISTS', KEYS[1]) == 1 then return false end
 local now = clock(ARGV[1])
 local total = tonumber(redis.call('HGET', streams, '.bytes') or 0)
-local last = redis.call('HGET', streams, '.last') or '0-0'
 
-local function forget(name, bytes)
+local function save(name, known)
+  redis.call('HSET', streams, '=' .. name, renderStream(known))
+end
+
+local function forget(name, known)
   redis.call('UNLINK', prefix .. name)
   redis.call('HDEL', streams, '=' .. name)
-  total = total - bytes
+  total = total - known.bytes
+end
+
+local function dropFirst(key, known)
+  local size = #redis.call('LPOP', key) + overhead
+  known.first = known.first + 1
+  known.bytes = known.bytes - size
+  total = total - size
 end
 
 local function eachStream(visit)
@@ -43,81 +52,67 @@ end
 
 -- Complete ones first, then the one that was longest without an event.
 local function makeRoom()
-  local victim
-  eachStream(function(name, completedAt, bytes, lastOfIt)
-    local rank = completedAt > 0 and 0 or 1
-    if not victim or rank < victim.rank or (rank == victim.rank and isEarlier(lastOfIt, victim.last)) then
-      victim = { name = name, bytes = bytes, last = lastOfIt, rank = rank }
+  local victim, victimName
+  eachStream(function(name, known)
+    local isComplete = known.completedAt > 0
+    if not victim or (isComplete and victim.completedAt == 0)
+      or (isComplete == (victim.completedAt > 0) and known.order < victim.order) then
+      victim, victimName = known, name
     end
   end)
-  forget(victim.name, victim.bytes)
+  forget(victimName, victim)
 end
 
-local function oldest(key)
-  local entry = redis.call('XRANGE', key, '-', '+', 'COUNT', 1)[1]
-  return entry and { id = entry[1], size = #entry[2][2] + overhead }
-end
-
-local bytes = 0
 local state = redis.call('HGET', streams, '=' .. streamId)
-if state then
-  local completedAt, bytesBefore = parseStream(state)
-  if completedAt > 0 then
-    if now < completedAt + retainMs then return false end
-    forget(streamId, bytesBefore)
-  else
-    bytes = bytesBefore
-  end
-elseif redis.call('HLEN', streams) - 2 >= maxStreams then
-  makeRoom()
+local known = state and parseStream(state)
+if known and known.completedAt > 0 and now < known.completedAt + retainMs then return false end
+if known and (known.completedAt > 0 or not isWhole(stream, known)) then
+  -- Past its time; or it expired by itself, and goes on as another.
+  forget(streamId, known)
+  known = nil
+end
+if not known then
+  -- Three of the fields are no streams.
+  if redis.call('HLEN', streams) - 3 >= maxStreams then makeRoom() end
+  local epoch = math.max(now, tonumber(redis.call('HGET', streams, '.epoch') or 0) + 1)
+  redis.call('HSET', streams, '.epoch', epoch)
+  known = { completedAt = 0, bytes = 0, epoch = epoch, first = 0, next = 0, order = 0 }
 end
 
-local lastMs, lastSequence = string.match(last, '^(%d+)-(%d+)$')
-local id = string.format('%d-0', now)
-if now <= tonumber(lastMs) then id = string.format('%s-%d', lastMs, tonumber(lastSequence) + 1) end
-redis.call('XADD', stream, id, 'd', ARGV[3])
-local count = redis.call('XLEN', stream)
-if count == 1 and bytes > 0 then
-  -- It had expired by itself, or was emptied: what it counted for is gone.
-  total = total - bytes
-  bytes = 0
-end
-bytes = bytes + #ARGV[3] + overhead
-total = total + #ARGV[3] + overhead
-while count > maxEvents do
-  local first = oldest(stream)
-  redis.call('XDEL', stream, first.id)
-  bytes = bytes - first.size
-  total = total - first.size
-  count = count - 1
-end
-redis.call('HSET', streams, '=' .. streamId, renderStream(ARGV[4] == '1' and now or 0, bytes, id))
+known.order = redis.call('HINCRBY', streams, '.order', 1)
+local event = known.order .. ' ' .. ARGV[3]
+local id = string.format('%d-%d', known.epoch, known.next)
+redis.call('RPUSH', stream, event)
+known.next = known.next + 1
+known.bytes = known.bytes + #event + overhead
+total = total + #event + overhead
+if ARGV[4] == '1' then known.completedAt = now end
+while known.next - known.first > maxEvents do dropFirst(stream, known) end
+save(streamId, known)
 
 if total > maxBytes then
-  local kept = {}
-  eachStream(function(name, completedAt, bytesOfIt, lastOfIt)
-    local first = oldest(prefix .. name)
-    if first then
-      kept[#kept + 1] = { name = name, completedAt = completedAt, bytes = bytesOfIt, last = lastOfIt, first = first }
-    elseif redis.call('EXISTS', prefix .. name) == 0 then
-      forget(name, bytesOfIt)
-    end
+  local oldestOf = {}
+  local function look(name, other)
+    local oldest = redis.call('LINDEX', prefix .. name, 0)
+    other.oldest = oldest and tonumber(string.match(oldest, '^%d+'))
+    oldestOf[name] = oldest and other or nil
+  end
+  eachStream(function(name, other)
+    if isWhole(prefix .. name, other) then look(name, other) else forget(name, other) end
   end)
   while total > maxBytes do
-    local victim
-    for _, candidate in ipairs(kept) do
-      if candidate.first and (not victim or isEarlier(candidate.first.id, victim.first.id)) then victim = candidate end
+    local victim, victimName
+    for name, other in pairs(oldestOf) do
+      if not victim or other.oldest < victim.oldest then victim, victimName = other, name end
     end
-    if not victim or victim.first.id == id then break end
-    redis.call('XDEL', prefix .. victim.name, victim.first.id)
-    victim.bytes = victim.bytes - victim.first.size
-    total = total - victim.first.size
-    victim.first = oldest(prefix .. victim.name)
-    redis.call('HSET', streams, '=' .. victim.name, renderStream(victim.completedAt, victim.bytes, victim.last))
+    if not victim or victim.oldest == known.order then break end
+    dropFirst(prefix .. victimName, victim)
+    save(victimName, victim)
+    look(victimName, victim)
   end
 end
 
-redis.call('HSET', streams, '.last', id, '.bytes', total)
+redis.call('HSET', streams, '.bytes', total)
 redis.call('PEXPIRE', stream, ARGV[4] == '1' and retainMs or idleTtlMs)
 redis.call('PEXPIRE', streams, math.max(idleTtlMs, retainMs))
 return id

@@ -6,30 +6,32 @@ import { streamsLua } from './lua-streams.ts';
  * Reads what follows an event on its stream, and keeps the stream for longer.
  *
  * KEYS  1 streams, 2 the stream
- * ARGV  1 now or '', 2 stream id, 3 id of the event, 4 most events, 5 how long a complete stream stays in ms, 6 how long
- *       a stream stays without use in ms
- * Result  nil: the event is not, or no longer, there; otherwise a list: 1 when nothing can follow, else 0; then id and
- *         sealed text of each event
+ * ARGV  1 now or '', 2 stream id, 3 epoch and 4 position of the event, 5 most events, 6 how long a complete stream stays
+ *       in ms, 7 how long a stream stays without use in ms
+ * Result  nil: the event is not, or no longer, there; otherwise a list: 1 when nothing can follow, else 0; then the
+ *         events that follow, whose positions follow each other: a number, a space, and the sealed text
  *
  * Closes the race of a stream that is trimmed or completed while it is read: the cursor is looked for in the same moment
- * as what follows it. That the cursor itself is gone is the only sure sign of a gap: trimming leaves no other trace.
+ * as what follows it.
  */
 export const readEvents: RedisScript = defineScript(
   'read-events',
   `${sessionLua}${streamsLua}
 local state = redis.call('HGET', KEYS[1], '=' .. ARGV[2])
 if not state then return false end
-local completedAt, _, last = parseStream(state)
-local retainMs, idleTtlMs = tonumber(ARGV[5]), tonumber(ARGV[6])
-if completedAt > 0 and clock(ARGV[1]) >= completedAt + retainMs then return false end
-local found = redis.call('XRANGE', KEYS[2], ARGV[3], '+', 'COUNT', tonumber(ARGV[4]) + 1)
-if #found == 0 or found[1][1] ~= ARGV[3] then return false end
+local known = parseStream(state)
+local position, retainMs, idleTtlMs = tonumber(ARGV[4]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local isComplete = known.completedAt > 0
+if isComplete and clock(ARGV[1]) >= known.completedAt + retainMs then return false end
+if known.epoch ~= tonumber(ARGV[3]) or position < known.first or position >= known.next then return false end
+if not isWhole(KEYS[2], known) then return false end
 redis.call('PEXPIRE', KEYS[1], math.max(idleTtlMs, retainMs))
-if completedAt == 0 then redis.call('PEXPIRE', KEYS[2], idleTtlMs) end
-local reply = { completedAt > 0 and found[#found][1] == last and 1 or 0 }
-for index = 2, #found do
-  reply[#reply + 1] = found[index][1]
-  reply[#reply + 1] = found[index][2][2]
+if not isComplete then redis.call('PEXPIRE', KEYS[2], idleTtlMs) end
+local last = math.min(position + tonumber(ARGV[5]), known.next - 1)
+local reply = { isComplete and last == known.next - 1 and 1 or 0 }
+if last == position then return reply end
+for _, event in ipairs(redis.call('LRANGE', KEYS[2], position + 1 - known.first, last - known.first)) do
+  reply[#reply + 1] = event
 end
 return reply
 `,
