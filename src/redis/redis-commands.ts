@@ -81,7 +81,7 @@ export class CommandRunner {
   }
 
   /**
-   * @param issue sends the command; called again when the command certainly did not run
+   * @param issue sends the command, rejects and never throws; called again when the command certainly did not run
    * @param isRepeatable then also when it may have run
    * @throws UpstreamError
    */
@@ -100,8 +100,8 @@ export class CommandRunner {
   runScript(script: RedisScript, keys: readonly string[], args: readonly string[]): Promise<unknown> {
     // node-redis changes neither.
     const call = { keys: keys as string[], arguments: args as string[] };
-    const { client } = this.#link;
     return this.run<unknown>(async () => {
+      const { client } = this.#link;
       try {
         return await client.evalSha(script.sha, call);
       } catch (error) {
@@ -162,7 +162,7 @@ export class CommandRunner {
     if (!(error instanceof ErrorReply)) return isRepeatable;
     if (!notNow.test(error.message)) return false;
     // After a failover we may still be connected to what was the master.
-    if (error.message.startsWith('READONLY')) this.#link.reconnect('read_only');
+    if (error.message.startsWith('READONLY')) this.#link.giveUp('read_only');
     return true;
   }
 }
@@ -172,13 +172,16 @@ export function toBoundedCommands(link: RedisLink, runner: CommandRunner): Redis
   const bounded = new Map<PropertyKey, unknown>();
   return new Proxy({} as RedisCommands, {
     get: (_target, name) => {
+      // A promise that resolves to these commands asks for `then`.
+      if (name === 'then') return undefined;
       const known = bounded.get(name);
       if (known !== undefined) return known;
-      const command: unknown = Reflect.get(link.client, name);
-      // A promise that resolves to these commands asks for `then`.
-      if (typeof command !== 'function' || name === 'then') return undefined;
       const run = (...args: unknown[]): Promise<unknown> =>
-        runner.run(() => Reflect.apply(command, link.client, args) as Promise<unknown>, repeatable.has(name));
+        runner.run(async () => {
+          // The type of the proxy says that it is one.
+          const command = Reflect.get(link.client, name) as (...args: unknown[]) => Promise<unknown>;
+          return command.apply(link.client, args);
+        }, repeatable.has(name));
       bounded.set(name, run);
       return run;
     },

@@ -57,7 +57,7 @@ export interface RedisConnection {
 /** @throws UpstreamError when Redis does not answer within `connectTimeoutMs`; TypeError for a malformed URL */
 export async function openRedis(options: RedisOptions): Promise<RedisConnection> {
   const target = parseRedisUrl(options.url);
-  if (target.kind !== 'single') throw new TypeError(`A Redis ${target.kind} cannot be used yet.`);
+  if (target.kind === 'cluster') throw new TypeError(`A Redis ${target.kind} cannot be used yet.`);
   const linkOptions: Omit<RedisLinkOptions, 'purpose'> = {
     target,
     logger: options.logger,

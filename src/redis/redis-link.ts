@@ -1,10 +1,14 @@
 /**
- * One node-redis client that stays connected: it reconnects with backoff and jitter, is cut when it has gone silent,
- * tells the log once per outage, and lets callers wait for it within a bound.
+ * One connection that is made again whenever it is lost: with backoff and jitter, each time to whatever is the master
+ * by then. It is given up when it has gone silent, the log is told once per outage, and callers wait for it within a
+ * bound. Each connection is a new node-redis client: its own reconnection neither asks sentinels nor bounds its
+ * handshake.
  */
-import { createClient, type RedisClientOptions, type RedisClientType } from 'redis';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createClient, type RedisClientType } from 'redis';
 import { UpstreamError } from '../errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { findMaster, requireMaster, toNodeOptions } from './redis-nodes.ts';
 import type { RedisTarget } from './redis-url.ts';
 
 /** What a link is made with. Times in milliseconds. */
@@ -17,48 +21,41 @@ export interface RedisLinkOptions {
   readonly connectTimeoutMs: number;
   /** Milliseconds; never runs backwards. */
   readonly now: () => number;
+  /** At least 0, below 1. */
   readonly random: () => number;
 }
 
 /** Most commands that wait for a connection at once; each waits `commandTimeoutMs` at most. */
 const maxWaiting = 10_000;
-/** Most commands on their way at once. */
-const maxInFlight = 50_000;
 const firstRetryMs = 50;
 const maxRetryMs = 1000;
-/** An idle connection is asked for a sign of life, and given up when neither side has said anything for so long. */
-const pingIntervalMs = 5000;
-const maxIdleMs = 10_000;
-/** Cutting a connection again and again must not become a loop of its own. */
-const minCutIntervalMs = 500;
+/** Giving a connection up again and again must not become a loop of its own. */
+const minGiveUpIntervalMs = 500;
 
 /** See the file's head. */
 export class RedisLink {
   readonly #options: RedisLinkOptions;
-  readonly #client: RedisClientType;
   readonly #waiting = new Set<() => void>();
-  readonly #readyListeners = new Set<() => void>();
+  readonly #reconnectListeners = new Set<() => void>();
+  readonly #closing = new AbortController();
+  #client: RedisClientType | undefined;
+  #leave: (() => void) | undefined;
   #downSince: number | undefined;
   #lastError: unknown;
   #lastReplyAt: number;
   #silentSince: number | undefined;
-  #lastCutAt = Number.NEGATIVE_INFINITY;
+  #lastGivenUpAt = Number.NEGATIVE_INFINITY;
   #wasReady = false;
-  #isClosed = false;
 
   private constructor(options: RedisLinkOptions) {
     this.#options = options;
     this.#lastReplyAt = options.now();
-    // The cast drops the type parameters of modules that are not used.
-    this.#client = createClient(toClientOptions(options)) as RedisClientType;
-    this.#client.on('error', (error: unknown) => this.#noteFailure(error));
-    this.#client.on('ready', () => this.#noteReady());
   }
 
   /** @throws UpstreamError when there is no connection within `connectTimeoutMs` */
   static async open(options: RedisLinkOptions): Promise<RedisLink> {
     const link = new RedisLink(options);
-    link.#connect();
+    void link.#stayConnected();
     try {
       await link.waitUntilReady(options.now() + options.connectTimeoutMs);
     } catch (error) {
@@ -68,18 +65,23 @@ export class RedisLink {
     return link;
   }
 
-  /** For its commands only; they are not bounded, and fail at once while there is no connection. */
+  /**
+   * The connection of the moment, another one after each outage. Its commands are not bounded.
+   *
+   * @throws UpstreamError while there is none
+   */
   get client(): RedisClientType {
+    if (this.#client === undefined) throw this.#toUnreachable();
     return this.#client;
   }
 
   get isReady(): boolean {
-    return this.#client.isReady && !this.#isClosed;
+    return this.#client?.isReady === true;
   }
 
   /** @param deadline by this link's clock @throws UpstreamError when it passes, and once this link is closed */
   async waitUntilReady(deadline: number): Promise<void> {
-    if (this.#isClosed) throw new UpstreamError('redis', 'The connection to Redis is closed');
+    if (this.#closing.signal.aborted) throw new UpstreamError('redis', 'The connection to Redis is closed');
     if (this.isReady) return;
     const remainingMs = deadline - this.#options.now();
     if (remainingMs <= 0 || this.#waiting.size >= maxWaiting) throw this.#toUnreachable();
@@ -97,8 +99,8 @@ export class RedisLink {
 
   /** Calls `listener` at every connection after the first. @returns a function that ends that */
   onReconnected(listener: () => void): () => void {
-    this.#readyListeners.add(listener);
-    return () => this.#readyListeners.delete(listener);
+    this.#reconnectListeners.add(listener);
+    return () => this.#reconnectListeners.delete(listener);
   }
 
   /** To be told of each reply, so that a silent connection can be told from a slow command. */
@@ -114,44 +116,93 @@ export class RedisLink {
   noteTimeout(sentAt: number): void {
     if (this.#lastReplyAt > sentAt) return;
     this.#silentSince ??= sentAt;
-    if (this.#options.now() - this.#silentSince >= 2 * this.#options.commandTimeoutMs)
-      this.reconnect('silent');
+    if (this.#options.now() - this.#silentSince >= 2 * this.#options.commandTimeoutMs) this.giveUp('silent');
   }
 
   /** Makes the connection again, at once, perhaps to another server; what is on its way fails. */
-  reconnect(reason: 'silent' | 'read_only'): void {
+  giveUp(reason: 'silent' | 'read_only'): void {
     const now = this.#options.now();
-    // While it is not ready, the client is at it already.
-    if (!this.isReady || now - this.#lastCutAt < minCutIntervalMs) return;
-    this.#lastCutAt = now;
+    if (!this.isReady || now - this.#lastGivenUpAt < minGiveUpIntervalMs) return;
+    this.#lastGivenUpAt = now;
     this.#downSince ??= now;
     this.#options.logger.warn('redis.connection_given_up', { purpose: this.#options.purpose, reason });
-    this.#client.destroy();
-    this.#connect();
+    this.#leave?.();
   }
 
   /** Ends at once; what is on its way or waits fails. Can be called twice. */
   close(): void {
-    this.#isClosed = true;
+    this.#closing.abort();
+    this.#leave?.();
     for (const settle of this.#waiting) settle();
-    this.#client.destroy();
   }
 
-  #connect(): void {
-    this.#silentSince = undefined;
-    // It retries for ever, and tells of failures by its events; this rejects only when it is destroyed meanwhile.
-    this.#client.connect().catch(() => undefined);
+  async #stayConnected(): Promise<void> {
+    const { signal } = this.#closing;
+    for (let failures = 0; !signal.aborted; failures += 1) {
+      const client = await this.#connect().catch((error: unknown) => this.#noteFailure(error));
+      if (client !== undefined) {
+        failures = 0;
+        await this.#stayOn(client);
+      }
+      const ceilingMs = Math.min(maxRetryMs, firstRetryMs * 2 ** Math.min(failures, 10));
+      await sleep(ceilingMs * (0.5 + this.#options.random() / 2), undefined, { signal }).catch(
+        () => undefined,
+      );
+    }
   }
 
-  #noteFailure(error: unknown): void {
-    this.#lastError = error;
-    if (this.#isClosed || this.isReady || this.#downSince !== undefined) return;
-    this.#downSince = this.#options.now();
-    const { purpose, logger } = this.#options;
-    logger.warn('redis.connection_lost', {
-      purpose,
-      problem: error instanceof Error ? error.message : 'unknown',
+  async #connect(): Promise<RedisClientType> {
+    const { target, connectTimeoutMs } = this.#options;
+    const node = target.kind === 'sentinel' ? await findMaster(target, connectTimeoutMs) : target.nodes[0];
+    // The cast drops the type parameters of modules that are not used.
+    const client = createClient(toNodeOptions(target, node, connectTimeoutMs)) as RedisClientType;
+    client.on('error', (error: unknown) => this.#noteFailure(error));
+    const begin = async (): Promise<void> => {
+      await client.connect();
+      if (target.kind === 'sentinel') await requireMaster(client);
+    };
+    let timer: NodeJS.Timeout | undefined;
+    const tooLate = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(
+        () => reject(new Error('No connection within the time it may take')),
+        connectTimeoutMs,
+      );
+      this.#leave = () => reject(new Error('The connection to Redis is closed'));
     });
+    try {
+      await Promise.race([begin(), tooLate]);
+      return client;
+    } catch (error) {
+      client.destroy();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Resolves when the connection is lost, given up or closed. */
+  async #stayOn(client: RedisClientType): Promise<void> {
+    await new Promise<void>((leave) => {
+      this.#leave = leave;
+      client.on('terminated', leave);
+      if (this.#closing.signal.aborted || !client.isReady) {
+        leave();
+        return;
+      }
+      this.#client = client;
+      this.#noteReady();
+    });
+    this.#client = undefined;
+    this.#leave = undefined;
+    client.destroy();
+  }
+
+  #noteFailure(error: unknown): undefined {
+    this.#lastError = error;
+    if (this.#closing.signal.aborted || this.isReady || this.#downSince !== undefined) return;
+    this.#downSince = this.#options.now();
+    const problem = error instanceof Error ? error.message : 'unknown';
+    this.#options.logger.warn('redis.connection_lost', { purpose: this.#options.purpose, problem });
   }
 
   #noteReady(): void {
@@ -161,40 +212,13 @@ export class RedisLink {
       this.#downSince = undefined;
       this.#options.logger.info('redis.connected', { purpose: this.#options.purpose, downMs });
     }
-    for (const settle of this.#waiting) settle();
     const isFirst = !this.#wasReady;
     this.#wasReady = true;
-    if (!isFirst) for (const listener of this.#readyListeners) listener();
+    if (!isFirst) for (const listener of this.#reconnectListeners) listener();
+    for (const settle of this.#waiting) settle();
   }
 
   #toUnreachable(): UpstreamError {
     return new UpstreamError('redis', 'Redis cannot be reached', { cause: this.#lastError });
   }
-}
-
-function toClientOptions(options: RedisLinkOptions): RedisClientOptions {
-  const { target, connectTimeoutMs, random } = options;
-  const [node] = target.nodes;
-  return {
-    socket: {
-      host: node.host,
-      port: node.port,
-      ...(target.isTls ? { tls: true as const, servername: node.host } : {}),
-      connectTimeout: connectTimeoutMs,
-      socketTimeout: maxIdleMs,
-      reconnectStrategy: (retries) => {
-        const ceilingMs = Math.min(maxRetryMs, firstRetryMs * 2 ** Math.min(retries, 10));
-        return Math.ceil(ceilingMs * (0.5 + random() / 2));
-      },
-    },
-    ...(target.username === undefined ? {} : { username: target.username }),
-    ...(target.password === undefined ? {} : { password: target.password }),
-    database: target.database,
-    pingInterval: pingIntervalMs,
-    commandsQueueMaxLength: maxInFlight,
-    // Waiting is bounded in number and time by `waitUntilReady` instead.
-    disableOfflineQueue: true,
-    disableClientInfo: true,
-    maintNotifications: 'disabled',
-  };
 }

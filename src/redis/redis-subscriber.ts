@@ -1,4 +1,3 @@
-import type { RedisClientType } from 'redis';
 import { UpstreamError } from '../errors.ts';
 import { toUpstreamError } from './redis-commands.ts';
 import { RedisLink, type RedisLinkOptions } from './redis-link.ts';
@@ -11,7 +10,7 @@ export interface RedisSubscriber {
    * @throws UpstreamError, and then nothing is subscribed
    */
   subscribe(channel: string, listener: (message: string) => void): Promise<void>;
-  /** Its listener hears nothing from now on. Never rejects: what Redis could not be told is told at the next connection. */
+  /** Its listener hears nothing from now on. Never rejects. */
   unsubscribe(channel: string): Promise<void>;
   /** Calls `listener` when subscriptions are in force again after messages may have been lost. */
   onReconnected(listener: () => void): () => void;
@@ -20,22 +19,25 @@ export interface RedisSubscriber {
   close(): Promise<void>;
 }
 
+/** Channels in one command after a reconnection; there may be tens of thousands. */
+const maxChannelsAtOnce = 1000;
+const retryMs = 100;
+
 /** Opens a connection of its own. @throws UpstreamError */
 export async function createRedisSubscriber(options: RedisLinkOptions): Promise<RedisSubscriber> {
-  return new SingleSubscriber(await RedisLink.open(options), options);
+  return new LinkSubscriber(await RedisLink.open(options), options);
 }
 
-class SingleSubscriber implements RedisSubscriber {
+class LinkSubscriber implements RedisSubscriber {
   readonly #link: RedisLink;
-  readonly #client: RedisClientType;
   readonly #options: RedisLinkOptions;
   readonly #listeners = new Map<string, (message: string) => void>();
+  readonly #reconnectListeners = new Set<() => void>();
 
   constructor(link: RedisLink, options: RedisLinkOptions) {
     this.#link = link;
-    this.#client = link.client;
     this.#options = options;
-    link.onReconnected(() => this.#reconcile());
+    link.onReconnected(() => void this.#resume());
   }
 
   async subscribe(channel: string, listener: (message: string) => void): Promise<void> {
@@ -43,7 +45,7 @@ class SingleSubscriber implements RedisSubscriber {
     this.#listeners.set(channel, listener);
     try {
       await this.#bounded(async () => {
-        await this.#client.subscribe(channel, this.#dispatch);
+        await this.#link.client.subscribe(channel, this.#dispatch);
         // It took so long that nobody waited, or wants it any more.
         if (!this.#listeners.has(channel)) void this.unsubscribe(channel);
       });
@@ -55,16 +57,20 @@ class SingleSubscriber implements RedisSubscriber {
 
   async unsubscribe(channel: string): Promise<void> {
     this.#listeners.delete(channel);
+    // A connection that is lost takes its subscriptions along, and the next one begins with those that are wanted.
     if (!this.#link.isReady) return;
-    await this.#bounded(() => this.#client.unsubscribe(channel, this.#dispatch)).catch(() => undefined);
+    await this.#bounded(async () => this.#link.client.unsubscribe(channel, this.#dispatch)).catch(
+      () => undefined,
+    );
   }
 
   onReconnected(listener: () => void): () => void {
-    return this.#link.onReconnected(listener);
+    this.#reconnectListeners.add(listener);
+    return () => this.#reconnectListeners.delete(listener);
   }
 
   async check(): Promise<void> {
-    await this.#bounded(() => this.#client.ping()).catch((error: unknown) => {
+    await this.#bounded(async () => this.#link.client.ping()).catch((error: unknown) => {
       throw toUpstreamError(error);
     });
   }
@@ -79,11 +85,25 @@ class SingleSubscriber implements RedisSubscriber {
     this.#listeners.get(channel)?.(message);
   };
 
-  /** The client subscribed again to what it knew; this tells it what changed while it could not be told. */
-  #reconcile(): void {
-    for (const channel of this.#client.getPubSubListeners('CHANNELS').keys()) {
-      if (!this.#listeners.has(channel)) void this.unsubscribe(channel);
+  /** A new connection knows no subscriptions. */
+  async #resume(): Promise<void> {
+    const channels = [...this.#listeners.keys()];
+    const batches: Promise<void>[] = [];
+    for (let start = 0; start < channels.length; start += maxChannelsAtOnce) {
+      const batch = channels.slice(start, start + maxChannelsAtOnce);
+      batches.push(this.#bounded(async () => this.#link.client.subscribe(batch, this.#dispatch)));
     }
+    try {
+      await Promise.all(batches);
+    } catch {
+      // If the connection broke again, the next one resumes; until then it is worth nothing without its subscriptions.
+      setTimeout(() => {
+        if (this.#link.isReady) void this.#resume();
+      }, retryMs).unref();
+      return;
+    }
+    for (const channel of channels) if (!this.#listeners.has(channel)) void this.unsubscribe(channel);
+    for (const listener of this.#reconnectListeners) listener();
   }
 
   async #bounded(issue: () => Promise<unknown>): Promise<void> {
