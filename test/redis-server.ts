@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,8 +16,8 @@ export interface RedisServer {
   resume(): void;
   /** Ends it as a crash would. */
   kill(): Promise<void>;
-  /** Starts it again on the same port after `kill`, with its data if it keeps any. */
-  restart(): Promise<void>;
+  /** Starts it again on the same port after `kill`, with its data if it keeps any and that is not to be lost. */
+  restart(options?: { readonly isDataLost?: boolean }): Promise<void>;
   /** Ends it for good and removes its folder. */
   stop(): Promise<void>;
 }
@@ -52,9 +52,6 @@ export async function findRedis(): Promise<SharedRedis> {
 export async function startRedis(
   options: { readonly isPersistent?: boolean; readonly settings?: readonly (readonly string[])[] } = {},
 ): Promise<RedisServer> {
-  const program = await findProgram('redis-server', 'redis-server');
-  const folder = await mkdtemp(join(tmpdir(), 'mooring-redis-'));
-  const port = await findFreePort();
   const persistence =
     options.isPersistent === true
       ? [
@@ -62,15 +59,31 @@ export async function startRedis(
           ['appendfsync', 'always'],
         ]
       : [];
-  const settings = [
-    ['port', String(port)],
-    ['bind', '127.0.0.1'],
-    ['dir', folder],
-    ['save', ''],
-    ...persistence,
-    ...(options.settings ?? []),
-  ];
-  const args = settings.flatMap(([name = '', ...values]) => [`--${name}`, ...values]);
+  return startProcess([
+    'save ""',
+    ...[...persistence, ...(options.settings ?? [])].map((line) => line.join(' ')),
+  ]);
+}
+
+/** Starts a sentinel that fails over soon and by itself. */
+export async function startSentinel(masterName: string, masterPort: number): Promise<RedisServer> {
+  return startProcess(
+    [
+      `sentinel monitor ${masterName} 127.0.0.1 ${masterPort} 1`,
+      `sentinel down-after-milliseconds ${masterName} 500`,
+      `sentinel failover-timeout ${masterName} 2000`,
+    ],
+    ['--sentinel'],
+  );
+}
+
+async function startProcess(lines: readonly string[], flags: readonly string[] = []): Promise<RedisServer> {
+  const program = await findProgram('redis-server', 'redis-server');
+  const folder = await mkdtemp(join(tmpdir(), 'mooring-redis-'));
+  const port = await findFreePort();
+  const file = join(folder, 'redis.conf');
+  await writeFile(file, [`port ${port}`, 'bind 127.0.0.1', `dir ${folder}`, ...lines, ''].join('\n'));
+  const args = [file, ...flags];
   let server = await start(program, args);
   const kill = async (): Promise<void> => {
     if (server.exitCode !== null || server.signalCode !== null) return;
@@ -84,7 +97,8 @@ export async function startRedis(
     pause: () => void server.kill('SIGSTOP'),
     resume: () => void server.kill('SIGCONT'),
     kill,
-    restart: async () => {
+    restart: async ({ isDataLost = false } = {}) => {
+      if (isDataLost) await rm(join(folder, 'appendonlydir'), { recursive: true, force: true });
       server = await start(program, args);
     },
     stop: async () => {
@@ -108,7 +122,7 @@ async function start(program: string, args: readonly string[]): Promise<ChildPro
     const timer = setTimeout(() => fail(`was not ready within ${startTimeoutMs} ms`), startTimeoutMs);
     const read = (chunk: Buffer): void => {
       log = (log + chunk.toString()).slice(-4000);
-      if (log.includes('eady to accept connections')) {
+      if (/eady to accept connections|Sentinel ID is/.test(log)) {
         clearTimeout(timer);
         resolve();
       }
