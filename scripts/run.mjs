@@ -28,6 +28,7 @@ const suites = [
   { name: 'unit', project: 'unit' },
   { name: 'integration', project: 'integration' },
   { name: 'e2e', project: 'e2e' },
+  { name: 'faults', project: 'faults' },
   { name: 'conformance', project: 'conformance' },
 ];
 

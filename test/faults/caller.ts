@@ -1,0 +1,191 @@
+/** Those who call the fleet while faults happen, each in its own way, all with one face. */
+import { Client, type FetchLike, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import {
+  initialize,
+  isEventStream,
+  postLegacy,
+  postModern,
+  readEvents,
+  getStream,
+  type Target,
+  type WireMessage,
+} from '../e2e/wire.ts';
+
+/** The tools of the ledger server that a caller can call. */
+export type CallName = 'record' | 'stream' | 'ask';
+
+/** What a call came to. Throws when it failed. */
+export interface Call {
+  readonly name: CallName;
+  readonly args: Readonly<Record<string, unknown>>;
+  /** Told each number that arrives, as it arrives. */
+  onStep(step: number): void;
+}
+
+/** A client with one session, or without any. */
+export interface Caller {
+  readonly name: string;
+  readonly era: 'legacy' | 'modern';
+  /** Which tools it can call. */
+  readonly calls: readonly CallName[];
+  /** @returns the text that the tool answered. Rejects with what went wrong; a `TimeoutError` when nothing came in time */
+  call(call: Call): Promise<string>;
+  close(): Promise<void>;
+}
+
+/** What the callers saw of the protocol beneath them. */
+export interface Sight {
+  /** Requests to open a session, which clients repeat when they believe to have lost theirs. */
+  initialized: number;
+  /** Replies by their status. */
+  readonly statuses: Map<number, number>;
+}
+
+/** How long a caller waits for the end of a call: beyond the bound of the tests, so that silence is seen as such. */
+export const patienceMs = 15_000;
+const retryMs = 50;
+
+/** The SDK's own client. */
+export async function connectSdk(target: Target, era: 'legacy' | 'modern', sight: Sight): Promise<Caller> {
+  const client = new Client(
+    { name: 'caller', version: '1' },
+    { capabilities: { elicitation: {} }, versionNegotiation: { mode: era === 'legacy' ? 'legacy' : 'auto' } },
+  );
+  client.setRequestHandler('elicitation/create', () => ({ action: 'accept', content: { name: 'Ada' } }));
+  await client.connect(
+    new StreamableHTTPClientTransport(new URL(target.url), {
+      requestInit: { headers: { Authorization: `Bearer ${target.key}` } },
+      // Its own patience with reconnections must not end before the bound of the tests.
+      reconnectionOptions: {
+        initialReconnectionDelay: retryMs,
+        maxReconnectionDelay: 4 * retryMs,
+        reconnectionDelayGrowFactor: 2,
+        maxRetries: 1000,
+      },
+      fetch: toSeeing(sight),
+    }),
+  );
+  return {
+    name: `SDK v2, ${era}`,
+    era,
+    calls: ['record', 'stream', 'ask'],
+    call: async ({ name, args, onStep }) => {
+      const { content } = await client.callTool(
+        { name, arguments: { ...args } },
+        { timeout: patienceMs, onprogress: ({ progress }) => onStep(progress) },
+      );
+      const [first] = content;
+      return first?.type === 'text' ? first.text : '';
+    },
+    close: () => client.close(),
+  };
+}
+
+/** No library between: what is on the wire. Resumes with `Last-Event-ID` when its stream is cut. */
+export async function connectRawLegacy(target: Target, sight: Sight): Promise<Caller> {
+  const session = await initialize(target);
+  sight.initialized += 1;
+  let nextId = 1;
+  return {
+    name: 'raw, legacy',
+    era: 'legacy',
+    calls: ['record', 'stream'],
+    call: async (call) => {
+      const signal = AbortSignal.timeout(patienceMs);
+      const message = { id: (nextId += 1), method: 'tools/call', params: toParams(call) };
+      let reply = see(sight, await postLegacy(target, session, message, signal));
+      let lastEventId: string | undefined;
+      for (;;) {
+        const read = await readReply(reply, call, (id) => (lastEventId = id));
+        if (read.kind === 'answered') return toText(read.message);
+        if (lastEventId === undefined) throw read.error;
+        reply = await resume(target, session, { lastEventId, signal, sight });
+      }
+    },
+    close: async () => undefined,
+  };
+}
+
+/** One POST for each call, nothing to resume. */
+export function connectRawModern(target: Target, sight: Sight): Caller {
+  return {
+    name: 'raw, modern',
+    era: 'modern',
+    calls: ['record', 'stream'],
+    call: async (call) => {
+      const signal = AbortSignal.timeout(patienceMs);
+      const reply = see(sight, await postModern(target, 'tools/call', toParams(call), signal));
+      const read = await readReply(reply, call, () => undefined);
+      if (read.kind === 'answered') return toText(read.message);
+      throw read.error;
+    },
+    close: async () => undefined,
+  };
+}
+
+function toSeeing(sight: Sight): FetchLike {
+  return async (url, init) => {
+    if (typeof init?.body === 'string' && init.body.includes('"method":"initialize"')) sight.initialized += 1;
+    return see(sight, await fetch(url, init));
+  };
+}
+
+function see(sight: Sight, reply: Response): Response {
+  sight.statuses.set(reply.status, (sight.statuses.get(reply.status) ?? 0) + 1);
+  return reply;
+}
+
+function toParams({ name, args }: Call): Record<string, unknown> {
+  return { name, arguments: args, _meta: { progressToken: 'steps' } };
+}
+
+type Read =
+  | { readonly kind: 'answered'; readonly message: WireMessage }
+  | { readonly kind: 'cut'; readonly error: Error };
+
+async function readReply(reply: Response, call: Call, onEventId: (id: string) => void): Promise<Read> {
+  if (!reply.ok) throw Object.assign(new Error(await reply.text()), { status: reply.status });
+  if (!isEventStream(reply)) return { kind: 'answered', message: (await reply.json()) as WireMessage };
+  try {
+    for await (const { id, data } of readEvents(reply)) {
+      if (id !== undefined) onEventId(id);
+      if (data === '') continue;
+      const message = JSON.parse(data) as WireMessage;
+      if (message.method === undefined) return { kind: 'answered', message };
+      onStepOf(message, call);
+    }
+  } catch (error) {
+    if (error instanceof Error && error.name === 'TimeoutError') throw error;
+    return { kind: 'cut', error: new Error('terminated', { cause: error }) };
+  }
+  return { kind: 'cut', error: new Error('terminated: the stream ended without an answer') };
+}
+
+function onStepOf({ params }: WireMessage, call: Call): void {
+  if (typeof params?.['progress'] === 'number') call.onStep(params['progress']);
+}
+
+/** Comes back for a stream until it gets it: an instance may be gone, or Redis away. */
+async function resume(
+  target: Target,
+  session: string,
+  options: { readonly lastEventId: string; readonly signal: AbortSignal; readonly sight: Sight },
+): Promise<Response> {
+  for (;;) {
+    try {
+      const reply = see(options.sight, await getStream(target, session, options));
+      if (reply.ok || reply.status < 500) return reply;
+      await reply.body?.cancel();
+    } catch (error) {
+      if (error instanceof Error && error.name === 'TimeoutError') throw error;
+    }
+    options.signal.throwIfAborted();
+    await new Promise((resolve) => setTimeout(resolve, retryMs));
+  }
+}
+
+function toText({ result, error }: WireMessage): string {
+  if (error !== undefined) throw Object.assign(new Error(error.message), error);
+  const [first] = (result?.['content'] ?? []) as readonly { readonly text?: string }[];
+  return first?.text ?? '';
+}

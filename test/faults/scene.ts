@@ -1,0 +1,153 @@
+/** What the fault tests run on: a fleet of three on one Redis that keeps its data, callers, and their tallies. */
+import { writeFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { createClient } from 'redis';
+import { type Fleet, startFleet } from '../e2e/fleet.ts';
+import { createFolder } from '../e2e/mooring-process.ts';
+import { type RedisServer, startRedis } from '../redis-server.ts';
+import { type Caller, connectRawLegacy, connectRawModern, connectSdk, type Sight } from './caller.ts';
+import { callOnce, type Load, startLoad, stepsOfStream } from './load.ts';
+import { type EndedCall, renderTally, type Tally, toTally } from './tally.ts';
+
+/** A call that fails tells so within this time. */
+export const failWithinMs = 10_000;
+/** After a fault, every caller's every call succeeds again within this time. */
+export const recoverWithinMs = 5_000;
+/** Calls of every caller that succeed before a fault begins. */
+const callsBefore = 2;
+/** How long a test waits for something that the load must show. */
+const noticeWithinMs = 15_000;
+const lookMs = 20;
+
+/** A fleet, its Redis and the ledger of what ran. */
+export interface Scene {
+  readonly fleet: Fleet;
+  readonly redis: RedisServer;
+  /** Runs one command on Redis over a connection of its own, cut by none of the faults. */
+  command(...words: string[]): Promise<unknown>;
+  /** Loads the fleet with callers of every kind while something happens to it. */
+  underLoad(title: string, fault: (load: Load) => Promise<void>, options?: LoadOptions): Promise<Outcome>;
+  /** What all calls came to. */
+  readonly lines: readonly string[];
+  stop(): Promise<void>;
+}
+
+/** How a load ends. */
+export interface LoadOptions {
+  /** Sessions end with the fault: new callers are asked whether all works again. Default no */
+  readonly isStartingOver?: boolean;
+}
+
+/** What a fault came to. */
+export interface Outcome {
+  readonly tally: Tally;
+  /** Legacy sessions that a client opened, beyond one for each. */
+  readonly initializedAgain: number;
+  readonly statuses: Readonly<Record<string, number>>;
+  /** From the end of the fault until every call of every caller had succeeded. */
+  readonly recoveredInMs: number;
+}
+
+/** Starts it all. */
+export async function startScene(): Promise<Scene> {
+  const folder = createFolder();
+  const file = join(folder, 'ledger');
+  writeFileSync(file, '');
+  const redis = await startRedis({ isPersistent: true });
+  const fleet = await startFleet({
+    redisUrl: redis.url,
+    module: 'test/faults/ledger-server.mjs',
+    environment: { SSE_RETRY_MS: '50' },
+  });
+  const all: EndedCall[] = [];
+  const lines: string[] = [];
+  return {
+    fleet,
+    redis,
+    lines,
+    command: (...words) => runCommand(redis.url, words),
+    underLoad: async (title, fault, { isStartingOver = false } = {}) => {
+      const sight: Sight = { initialized: 0, statuses: new Map() };
+      const callers = await connectAll(fleet, sight);
+      const opened = sight.initialized;
+      const load = startLoad(callers, file);
+      const extra: EndedCall[] = [];
+      let recoveredInMs: number;
+      let newcomers: readonly Caller[] = [];
+      try {
+        await waitFor(() => callers.every(({ name }) => countSucceeded(load, name) >= callsBefore));
+        await fault(load);
+        const endedAt = performance.now();
+        if (isStartingOver) newcomers = await connectAll(fleet, { initialized: 0, statuses: new Map() });
+        await recover(isStartingOver ? newcomers : callers, file, extra);
+        recoveredInMs = Math.round(performance.now() - endedAt);
+      } finally {
+        await load.stop();
+        await Promise.all([...callers, ...newcomers].map((caller) => caller.close()));
+        const ended = [...load.ended, ...extra];
+        all.push(...ended);
+        lines.push(renderTally(title, toTally(ended, file, stepsOfStream)));
+      }
+      return {
+        tally: toTally([...load.ended, ...extra], file, stepsOfStream),
+        initializedAgain: sight.initialized - opened,
+        statuses: Object.fromEntries(sight.statuses),
+        recoveredInMs,
+      };
+    },
+    stop: async () => {
+      lines.push(renderTally('in all', toTally(all, file, stepsOfStream)));
+      await fleet.stop();
+      await redis.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Waits until the load shows something. @throws Error when it does not in time */
+export async function waitFor(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  const until = performance.now() + noticeWithinMs;
+  while (!(await isSo())) {
+    if (performance.now() > until) throw new Error(`not so within ${noticeWithinMs} ms: ${isSo.toString()}`);
+    await new Promise((resolve) => setTimeout(resolve, lookMs));
+  }
+}
+
+async function connectAll(fleet: Fleet, sight: Sight): Promise<readonly Caller[]> {
+  return Promise.all([
+    connectSdk(fleet, 'legacy', sight),
+    connectSdk(fleet, 'modern', sight),
+    connectRawLegacy(fleet, sight),
+    connectRawModern(fleet, sight),
+  ]);
+}
+
+function countSucceeded({ ended }: Load, name: string): number {
+  return ended.filter(({ caller, failure }) => caller === name && failure === undefined).length;
+}
+
+/** Each caller repeats each of its calls until it succeeds. */
+async function recover(callers: readonly Caller[], file: string, ended: EndedCall[]): Promise<void> {
+  const until = performance.now() + noticeWithinMs;
+  const succeed = async (caller: Caller, name: Caller['calls'][number]): Promise<void> => {
+    for (;;) {
+      const call = await callOnce(caller, name, file);
+      ended.push(call);
+      if (call.failure === undefined) return;
+      if (performance.now() > until) throw new Error(`${caller.name}: ${name} stays ${call.failure}`);
+      await new Promise((resolve) => setTimeout(resolve, lookMs));
+    }
+  };
+  await Promise.all(callers.flatMap((caller) => caller.calls.map((name) => succeed(caller, name))));
+}
+
+async function runCommand(url: string, words: readonly string[]): Promise<unknown> {
+  const client = createClient({ url, disableOfflineQueue: true, socket: { reconnectStrategy: false } });
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    return await client.sendCommand(words);
+  } finally {
+    client.destroy();
+  }
+}
