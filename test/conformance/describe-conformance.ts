@@ -71,11 +71,14 @@ export async function describeConformance(
         }
         test(scenario, () => {
           const problems = listProblems(scenario, results);
-          expect(problems, [...problems, `The fixture's log:\n${everything?.readLog()}`].join('\n')).toEqual(
-            [],
-          );
+          const logs = everything?.readLogs() ?? [];
+          expect(problems, [...problems, 'The logs of the fixture:', ...logs].join('\n')).toEqual([]);
         });
       }
+    });
+
+    test('every process took part', () => {
+      for (const log of everything?.readLogs() ?? []) expect(log).toMatch(/"method":"POST".*"status":200/);
     });
   });
 }

@@ -29,6 +29,8 @@ export async function startEverythingFleet(fixture: Fixture): Promise<Everything
       REDIS_URL: redis.url,
       ENCRYPTION_KEY: randomBytes(32).toString('hex'),
       INSTANCES: String(instanceCount),
+      // The fixture's own, when it is the one written with the SDK.
+      EVERYTHING_STATE_KEY: randomBytes(32).toString('hex'),
     };
     const instances: EverythingProcess[] = [];
     stops.push(() => Promise.all(instances.map((instance) => instance.stop())));
@@ -40,7 +42,7 @@ export async function startEverythingFleet(fixture: Fixture): Promise<Everything
     return {
       url: balancer.url,
       key: instances[0]?.key ?? '',
-      readLog: () => instances.map(({ readLog }, index) => `Instance ${index}:\n${readLog()}`).join('\n'),
+      readLogs: () => instances.flatMap((instance) => instance.readLogs()),
       stop,
     };
   } catch (error) {

@@ -25,8 +25,8 @@ export interface EverythingProcess {
   readonly url: string;
   /** Empty unless it made the data that it serves from. */
   readonly key: string;
-  /** The end of its log. */
-  readLog(): string;
+  /** The end of the log of each process that it consists of. */
+  readLogs(): readonly string[];
   /** Asks it to stop, and makes it stop when it does not. */
   stop(): Promise<void>;
 }
@@ -65,7 +65,7 @@ export async function startEverything(fixture: Fixture, shared?: SharedState): P
     await stop();
     throw new Error(`The ${fixture} fixture did not start:\n${log}`);
   }
-  return { ...(JSON.parse(announced) as { url: string; key: string }), readLog: () => log, stop };
+  return { ...(JSON.parse(announced) as { url: string; key: string }), readLogs: () => [log], stop };
 }
 
 /** The first line of a stream; `undefined` when the process ends first or takes too long. */
