@@ -35,6 +35,11 @@ export interface RedisSessionStoreOptions {
   readonly maxRecordBytes?: number;
   /** Records kept open in this process, some 2 KB each. Default 10,000; the ones opened first go first. */
   readonly maxOpenedRecords?: number;
+  /**
+   * A use so soon after the last one writes nothing, and counts as that one: by so much a session may be taken for idle
+   * too early. Default a hundredth of the idle time, at most 1,000.
+   */
+  readonly sameUseMs?: number;
   /** How long what comes late for an ended session is refused. Default 15 minutes; not below the longest call. */
   readonly endedTtlMs?: number;
   /** Milliseconds since the epoch. Default: Redis's own clock, which all instances share. */
@@ -60,6 +65,7 @@ class RedisSessionStore implements SessionStore {
   readonly #principals: PrincipalSessions;
   readonly #turns = createTurns();
   readonly #idleTtlMs: string;
+  readonly #sameUseMs: string;
   readonly #endedTtlMs: string;
   readonly #maxValueBytes: number;
   readonly #now: (() => number) | undefined;
@@ -71,6 +77,7 @@ class RedisSessionStore implements SessionStore {
     this.#records = new OwnRecords(options.maxRecordBytes ?? 64 * 1024);
     this.#opened = new OpenedRecords(options.maxOpenedRecords ?? 10_000);
     this.#idleTtlMs = String(options.idleTtlMs);
+    this.#sameUseMs = String(options.sameUseMs ?? Math.min(1000, Math.floor(options.idleTtlMs / 100)));
     this.#endedTtlMs = String(options.endedTtlMs ?? 15 * 60_000);
     this.#maxValueBytes = options.maxValueBytes ?? 64 * 1024;
     this.#now = options.now;
@@ -193,7 +200,7 @@ class RedisSessionStore implements SessionStore {
     const reply = await this.#redis.runScript(
       loadSession,
       [keys.session, keys.values],
-      [...this.#clockArgs(), known?.tag ?? '', isUse ? '1' : ''],
+      [...this.#clockArgs(), known?.tag ?? '', isUse ? this.#sameUseMs : ''],
     );
     if (reply === 1) return known?.record;
     if (typeof reply === 'string') return this.#open(id, reply);

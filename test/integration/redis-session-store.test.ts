@@ -24,8 +24,8 @@ describeSessionStore('a session store on Redis', async (limits) => {
   const box = createTestBox(limits.now);
   const [first, second] = bench.openEmpty();
   return [
-    createRedisSessionStore({ ...limits, redis: first, box, logger }),
-    createRedisSessionStore({ ...limits, redis: second, box, logger }),
+    createRedisSessionStore({ ...limits, sameUseMs: 0, redis: first, box, logger }),
+    createRedisSessionStore({ ...limits, sameUseMs: 0, redis: second, box, logger }),
   ];
 });
 
@@ -145,8 +145,25 @@ describe('a session at rest', () => {
 });
 
 describe('the keys of a session', () => {
+  it('are left alone by uses that follow each other closely', async () => {
+    let time = Date.now();
+    const { stores, redis } = openStores({ sameUseMs: 1000, now: () => time });
+    await stores[0].create(toFreshRecord('s'));
+    const key = `${redis.prefix}session:{s}`;
+    const text = await redis.client.get(key);
+    await redis.client.pExpire(key, 5000);
+    time += 999;
+    expect(await stores[1].load('s')).toBeDefined();
+    expect(await redis.client.get(key)).toBe(text);
+    expect(await redis.client.pTTL(key)).toBeLessThanOrEqual(5000);
+    time += 1;
+    expect(await stores[1].load('s')).toBeDefined();
+    expect(await redis.client.get(key)).not.toBe(text);
+    expect(await redis.client.pTTL(key)).toBeGreaterThan(50_000);
+  });
+
   it('all have an end, which a load moves together', async () => {
-    const { stores, redis } = openStores();
+    const { stores, redis } = openStores({ sameUseMs: 0 });
     await stores[0].create(toFreshRecord('s'));
     await stores[0].writeValue('s', 'k', '1', 0);
     await stores[0].update('s', () => ({ logLevel: 'error' }));
@@ -222,7 +239,7 @@ describe('the keys of a session', () => {
 
 describe('the cap of a principal', () => {
   it('ends the streams of whom it ends, finds the longest-idle among many that were used since', async () => {
-    const { stores, redis } = openStores({ maxPerPrincipal: 40 });
+    const { stores, redis } = openStores({ maxPerPrincipal: 40, sameUseMs: 0 });
     for (let index = 0; index < 40; index += 1) await stores[0].create(toFreshRecord(`s${index}`));
     // In Redis's own milliseconds.
     const started = Date.now();
