@@ -1,7 +1,6 @@
 /** What one figure per call does not say: starting, memory, and what sessions cost that nobody uses. */
-import { bareName, listCases, toMooringServer } from './cases.ts';
+import { bareName, type BenchCase, listCases, toMooringServer } from './cases.ts';
 import { createLoad } from './load.ts';
-import type { CaseFigures, FailedCase } from './report.ts';
 import { prepareCase, takeSample, warmUp, type PreparedCase } from './sampler.ts';
 import { ServerPool } from './server-pool.ts';
 import type { ServerProcess, ServerSpec } from './server-process.ts';
@@ -11,12 +10,11 @@ import { openSession, prepareCall } from './wire.ts';
 const startRepeats = 5;
 const idleSessions = 10_000;
 const openersAtOnce = 32;
-const idleRounds = 5;
-const idleSampleMs = 1_500;
+const pairCount = 12;
+const pairSampleMs = 500;
 
 /** Figures of the product alone; `error` when they could not be taken. */
 export async function measureExtras(
-  figures: Readonly<Record<string, CaseFigures | FailedCase>>,
   report: (line: string) => void,
 ): Promise<Readonly<Record<string, number | string | null>>> {
   try {
@@ -25,15 +23,17 @@ export async function measureExtras(
     const bareServer = listCases().find(({ name }) => name === bareName)?.server;
     const bareStart = bareServer === undefined ? undefined : await measureStart(bareServer);
     report(`measuring ${idleSessions} idle sessions`);
+    const idle = await measureIdleSessions();
+    report('measuring 100 tools against 1');
     return {
       firstStartMs: start.firstStartMs,
       coldStartMs: start.coldStartMs,
       coldStartBareMs: bareStart?.coldStartMs ?? null,
       memoryAtStartBytes: start.rssBytes,
       memoryAtStartBareBytes: bareStart?.rssBytes ?? null,
-      ...(await measureIdleSessions()),
-      hundredToolsCpuRatioModern: toCpuRatio(figures, 'mooring/modern/100', 'mooring/modern/1'),
-      hundredToolsCpuRatioLegacy: toCpuRatio(figures, 'mooring/legacy/100', 'mooring/legacy/1'),
+      ...idle,
+      hundredToolsCpuRatioModern: await compareTools('modern'),
+      hundredToolsCpuRatioLegacy: await compareTools('legacy'),
     };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
@@ -95,17 +95,11 @@ async function measureIdleSessions(): Promise<Readonly<Record<string, number>>> 
     const before = await crowded.server.measure(true);
     await openSessions(crowded.server);
     const after = await crowded.server.measure(true);
-    const crowdedMicros: number[] = [];
-    const emptyMicros: number[] = [];
-    for (let index = 0; index < idleRounds; index += 1) {
-      crowdedMicros.push((await takeSample(crowded, idleSampleMs)).cpuMicros);
-      emptyMicros.push((await takeSample(empty, idleSampleMs)).cpuMicros);
-    }
     return {
       idleSessions,
       heapBytesPerIdleSession: Math.round((after.heapUsedBytes - before.heapUsedBytes) / idleSessions),
       rssBytesPerIdleSession: Math.round((after.rssBytes - before.rssBytes) / idleSessions),
-      idleSessionsCpuRatio: round(toMedian(crowdedMicros) / toMedian(emptyMicros), 3),
+      idleSessionsCpuRatio: await comparePairs(crowded, empty),
     };
   } finally {
     await pool.close();
@@ -128,12 +122,32 @@ async function openSessions(server: ServerProcess): Promise<void> {
   await Promise.all(Array.from({ length: openersAtOnce }, opener));
 }
 
-function toCpuRatio(
-  figures: Readonly<Record<string, CaseFigures | FailedCase>>,
-  name: string,
-  againstName: string,
-): number | null {
-  const [figure, against] = [figures[name], figures[againstName]];
-  if (figure === undefined || against === undefined || 'error' in figure || 'error' in against) return null;
-  return round(figure.cpuMicros / against.cpuMicros, 3);
+async function compareTools(era: BenchCase['era']): Promise<number> {
+  const pool = new ServerPool();
+  try {
+    const prepareTools = (tools: number): Promise<PreparedCase> => {
+      const key = `tools-${tools}`;
+      return prepareCase({ name: key, server: toMooringServer(tools), serverKey: key, era, note: '' }, pool);
+    };
+    const [hundred, one] = [await prepareTools(100), await prepareTools(1)];
+    for (const each of [hundred, one]) await warmUp(each);
+    return await comparePairs(hundred, one);
+  } finally {
+    await pool.close();
+  }
+}
+
+/**
+ * CPU time of one case against another: the median over pairs of samples taken back to back, first in one order, then
+ * in the other, so that a machine that slows down or speeds up does so for both.
+ */
+async function comparePairs(one: PreparedCase, other: PreparedCase): Promise<number> {
+  const ratios: number[] = [];
+  for (let pair = 0; pair < pairCount; pair += 1) {
+    const order = pair % 2 === 0 ? [one, other] : [other, one];
+    const samples = new Map<PreparedCase, number>();
+    for (const each of order) samples.set(each, (await takeSample(each, pairSampleMs)).cpuMicros);
+    ratios.push((samples.get(one) ?? Number.NaN) / (samples.get(other) ?? Number.NaN));
+  }
+  return round(toMedian(ratios), 3);
 }

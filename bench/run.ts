@@ -51,7 +51,7 @@ async function main(): Promise<void> {
     rounds: options.rounds,
     seconds: options.seconds,
     cases: figures,
-    extras: wantsExtras ? await measureExtras(figures, say) : {},
+    extras: wantsExtras ? await measureExtras(say) : {},
   };
   process.stdout.write(options.json ? `${JSON.stringify(report, undefined, 2)}\n` : renderReport(report));
   if (failures.size > 0) process.exitCode = 1;
