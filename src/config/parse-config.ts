@@ -103,7 +103,7 @@ function checkTogether(
       of: ['redisUrl'],
       isBroken: storage.redisUrl !== undefined,
       problem:
-        'Redis is not supported yet: this release keeps sessions in one process. Remove it and run one instance.',
+        'Redis is not supported yet: this release keeps sessions in one process. Remove it and run one instance',
     },
     {
       of: ['encryptionKeys', 'environment', 'transport'],
