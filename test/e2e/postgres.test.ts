@@ -73,11 +73,7 @@ test('a database that is gone makes the host unready and unknown keys unanswerab
     expect((await fetch(`${server.origin}/health`)).status).toBe(200);
     // Never 401: that the key cannot be looked up is not the caller's fault.
     const unknown = `mooring_mcp_${'0'.repeat(64)}`;
-    const reply = await postModern(
-      { url: server.url, key: unknown },
-      'tools/list',
-      {},
-    );
+    const reply = await postModern({ url: server.url, key: unknown }, 'tools/list', {});
     expect(reply.status).toBe(503);
     expect(reply.headers.get('retry-after')).not.toBeNull();
   } finally {
