@@ -14,7 +14,7 @@ import type { Engine } from './engine.ts';
 import { renderMessage } from './json-rpc.ts';
 import { canPollStreams } from './protocol-versions.ts';
 import { createSessionTail, type SessionTail } from './session-tail.ts';
-import { Listeners, standalone } from './session-listeners.ts';
+import { SessionListeners, standalone } from './session-listeners.ts';
 
 /** Serves GET streams of one engine. */
 export interface SessionStreams {
@@ -38,7 +38,7 @@ export interface OpenedStream {
 
 /** Serves the GET streams of an engine. */
 export function createSessionStreams(engine: Engine): SessionStreams {
-  const listeners = new Listeners(engine);
+  const listeners = new SessionListeners(engine);
   return {
     open: async (session, principal, lastEventId) => {
       const streamId = lastEventId === undefined ? standalone : parseStreamId(lastEventId);
@@ -62,7 +62,7 @@ interface Opening {
 
 async function openStandalone(
   engine: Engine,
-  listeners: Listeners,
+  listeners: SessionListeners,
   { session, principal, lastEventId }: Opening,
 ): Promise<OpenedStream> {
   const cursor = lastEventId ?? (await prime(engine, session));
