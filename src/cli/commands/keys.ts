@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ApiKey } from '../../auth/api-key.ts';
+import { type ApiKeyReply, toApiKeyReply } from '../../auth/api-key-reply.ts';
 import {
   isKeyId,
   momentSchema,
@@ -10,7 +11,6 @@ import {
 } from '../../auth/key-fields.ts';
 import { defaultOverlapSeconds, type KeyService, type MintedKey } from '../../auth/key-service.ts';
 import type { TenantStore } from '../../auth/tenant-store.ts';
-import { type ApiKeyReply, toApiKeyReply } from '../../http/endpoints/keys.ts';
 import { CommandFailure } from '../command-failure.ts';
 import { parseDurationSeconds } from '../parse-duration.ts';
 import { renderTable } from '../render-table.ts';
