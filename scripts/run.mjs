@@ -25,6 +25,7 @@ const suites = [
   { name: 'format', command: ['oxfmt', '--check', '.'] },
   { name: 'lint', command: ['oxlint', '--type-aware', '--deny-warnings'] },
   { name: 'tidy', command: ['node', 'dist-tools/scripts/tidy.js'] },
+  { name: 'unused', command: ['node', 'node_modules/knip/bin/knip.js'] },
   { name: 'unit', project: 'unit' },
   { name: 'integration', project: 'integration' },
   { name: 'e2e', project: 'e2e' },

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { documentPaths, forbiddenWords } from './tidy/documents.ts';
+import { undocumentedEvents } from './tidy/events.ts';
 import { undocumentedExports, wholesaleExports } from './tidy/exports.ts';
 import { importCycles } from './tidy/import-cycles.ts';
 import { importDirection } from './tidy/import-direction.ts';
@@ -44,6 +45,15 @@ const samples: readonly { rule: Rule; clean: Files; broken: Files; at: string }[
     clean: { 'src/host.ts': '' },
     broken: { 'src/utils/a.ts': '' },
     at: 'src/utils/a.ts',
+  },
+  {
+    rule: undocumentedEvents,
+    clean: {
+      'docs/operations/running.md': '`a.failed`, `b.late`',
+      'src/host.ts': "logger.error('a.failed', {});\nthis.#logger.warn(\n  'b.late',\n);\nbus.error('c.d');",
+    },
+    broken: { 'docs/operations/running.md': '', 'src/host.ts': "\nlogger.error(\n  'a.failed',\n);" },
+    at: 'src/host.ts:2',
   },
   {
     rule: importCycles,

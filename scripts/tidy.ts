@@ -4,6 +4,7 @@
  */
 import { checkReference } from './docs/reference-pages.ts';
 import { documentPaths, forbiddenWords } from './tidy/documents.ts';
+import { undocumentedEvents } from './tidy/events.ts';
 import { undocumentedExports, wholesaleExports } from './tidy/exports.ts';
 import { importCycles } from './tidy/import-cycles.ts';
 import { importDirection } from './tidy/import-direction.ts';
@@ -22,6 +23,7 @@ const rules: readonly Rule[] = [
   secondDoors,
   undocumentedExports,
   wholesaleExports,
+  undocumentedEvents,
   documentPaths,
   forbiddenWords,
   wholeLock,

@@ -29,7 +29,8 @@ import { createSealedBox, type SealedBox, toSealingKey } from './mcp/sealed-box.
 import { isServerDefinition, type ServerDefinition } from './mcp/server-definition.ts';
 import { serveStdio } from './mcp/stdio-connection.ts';
 import type { McpServerFactory } from './sdk/index.ts';
-import { openSharing, type Sharing, type SharingOptions } from './sharing.ts';
+import type { Sharing } from './sessions/sharing.ts';
+import { openSharing, type SharingOptions } from './sharing.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 
 /**

@@ -3,25 +3,12 @@
  */
 import type { Config, Secrets } from './config/config.ts';
 import type { SealedBox } from './mcp/sealed-box.ts';
-import type { EventLog } from './sessions/event-log.ts';
-import type { Instances } from './sessions/instances.ts';
 import { createMemoryEventLog } from './sessions/memory-event-log.ts';
 import { createMemoryInstances } from './sessions/memory-instances.ts';
 import { createMemoryMessageBus } from './sessions/memory-message-bus.ts';
 import { createMemorySessionStore } from './sessions/memory-session-store.ts';
-import type { MessageBus } from './sessions/message-bus.ts';
-import type { SessionStore } from './sessions/session-store.ts';
+import type { Sharing } from './sessions/sharing.ts';
 import type { Logger } from './telemetry/logger.ts';
-
-/** The ports, and their end. */
-export interface Sharing {
-  readonly sessions: SessionStore;
-  readonly events: EventLog;
-  readonly bus: MessageBus;
-  readonly instances: Instances;
-  /** After the engine: it says goodbye over them. */
-  close(): Promise<void>;
-}
 
 /** What sharing is made of. */
 export interface SharingOptions {

@@ -248,7 +248,7 @@ export const settings = {
       min: 0,
       max: 600_000,
       default: 500,
-      sentence: 'A call of the 2025 revisions that still runs after this long is answered as a stream.',
+      sentence: 'A call that still runs after this long is answered as a stream.',
     },
     sseKeepAliveMs: {
       kind: 'integer',

@@ -1,13 +1,19 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { type CallInFlight, type CallsInFlight, createCallsInFlight } from './calls-in-flight.ts';
+import {
+  type CallInFlight,
+  type CallsInFlight,
+  type CallsInFlightOptions,
+  createCallsInFlight,
+} from './calls-in-flight.ts';
 import { createSharedStores, settle, until } from './test-engine.contract.ts';
 
-async function createCalls(options: { now?: () => number } = {}): Promise<CallsInFlight> {
+async function createCalls(options: Partial<CallsInFlightOptions> = {}): Promise<CallsInFlight> {
   const calls = await createCallsInFlight({
     bus: createSharedStores().bus,
     streamAfterMs: 1000,
     timeoutMs: 5000,
-    now: options.now ?? Date.now,
+    now: Date.now,
+    ...options,
   });
   onTestFinished(() => calls.close());
   return calls;
@@ -51,6 +57,24 @@ describe('calls in flight', () => {
     await until(() => old.seen.includes('timeout'), 'the time-out');
     expect(young.seen).not.toContain('timeout');
     expect(calls.count).toBe(1);
+  });
+
+  it('are never cancelled for their age when the limit is 0', async () => {
+    let now = 0;
+    const calls = await createCalls({ now: () => now, timeoutMs: 0 });
+    const old = addCall(calls);
+    now = 1000;
+    await until(() => old.seen.length > 0, 'the look at it');
+    expect(old.seen).not.toContain('timeout');
+  });
+
+  it('are cancelled in time where they would become streams only later', async () => {
+    let now = 0;
+    const calls = await createCalls({ now: () => now, streamAfterMs: 9000 });
+    const old = addCall(calls);
+    now = 5000;
+    await until(() => old.seen.length > 0, 'the time-out');
+    expect(old.seen).toEqual(['timeout']);
   });
 
   it('are told apart by scope and by the kind of their id', async () => {

@@ -34,7 +34,7 @@ export interface CallsInFlightOptions {
   readonly bus: MessageBus;
   /** A call still running then becomes a stream. */
   readonly streamAfterMs: number;
-  /** A call still running then is cancelled. */
+  /** A call still running then is cancelled; 0 for never. */
   readonly timeoutMs: number;
   readonly now: () => number;
 }
@@ -49,15 +49,18 @@ export async function createCallsInFlight(options: CallsInFlightOptions): Promis
   const calls = new Set<CallInFlight>();
   const scoped = new Map<string, CallInFlight>();
   const whenEmpty = new Set<() => void>();
+  const { streamAfterMs } = options;
+  const timeoutMs = options.timeoutMs === 0 ? Number.POSITIVE_INFINITY : options.timeoutMs;
+  const leastAgeMs = Math.min(streamAfterMs, timeoutMs);
 
   const sweep = setInterval(() => {
     const now = options.now();
     for (const call of calls) {
       const age = now - call.startedAt;
       // Insertion order is age order: the first young call ends the look.
-      if (age < options.streamAfterMs) break;
-      if (age >= options.timeoutMs) call.cancel('timeout');
-      else call.upgrade();
+      if (age < leastAgeMs) break;
+      if (age >= timeoutMs) call.cancel('timeout');
+      else if (age >= streamAfterMs) call.upgrade();
     }
   }, sweepMs);
   sweep.unref();

@@ -23,7 +23,7 @@ export interface EngineLimits {
   /** When a client whose connection we end should come back. */
   readonly retryMs: number;
   readonly keepAliveMs: number;
-  /** A call still running then is cancelled. */
+  /** A call still running then is cancelled; 0 for never. */
   readonly callTimeoutMs: number;
   /** How long a legacy call waits for its client's answer. */
   readonly questionTimeoutMs: number;

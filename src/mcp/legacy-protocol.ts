@@ -5,19 +5,18 @@
 import { toPrincipalKey } from '../auth/principal.ts';
 import { ProtocolError, protocolErrorCodes } from '../errors.ts';
 import type { SessionRecord } from '../sessions/session-store.ts';
+import { answerCall } from './answer-call.ts';
 import type { Reply } from './call-reply.ts';
-import type { CancelReason } from './calls-in-flight.ts';
 import type { Engine } from './engine.ts';
 import { isId, isRecord, renderResult } from './json-rpc.ts';
 import { LegacyExchange } from './legacy-exchange.ts';
 import { isLoggingLevel } from './logging-levels.ts';
 import { isImplementation } from './modern-envelope.ts';
-import { cancelMessages } from './modern-protocol.ts';
 import { isLegacyVersion, legacyVersions } from './protocol-versions.ts';
 import type { ClientCapabilities, JsonRpcNotification, JsonRpcRequest } from './protocol-types.ts';
-import { type RpcReply, toErrorReply } from './rpc-reply.ts';
+import type { RpcReply } from './rpc-reply.ts';
 import type { Caller } from './server-exchange.ts';
-import { createSessionState } from './session-values.ts';
+import { createSessionState } from './session-state.ts';
 
 /** Most resources one session may be subscribed to. */
 export const maxSubscriptions = 1000;
@@ -66,7 +65,7 @@ const modernMethods: ReadonlySet<string> = new Set(['server/discover', 'subscrip
 
 /** The legacy era of one engine. */
 export function createLegacyProtocol(engine: Engine): LegacyProtocol {
-  const { target, sessions, events, calls, logger, limits } = engine;
+  const { target, sessions, events, calls, limits } = engine;
 
   const housekeeping: Readonly<
     Record<string, (params: Readonly<Record<string, unknown>>, session: SessionRecord) => Promise<string>>
@@ -173,26 +172,12 @@ export function createLegacyProtocol(engine: Engine): LegacyProtocol {
     },
     answer: (request, { caller, session, reply }) => {
       const exchange = createExchange(request.id, session, caller, reply);
-      const finish = ({ status, text, headers }: RpcReply): void => {
-        forget();
-        reply.finish(status, text, headers);
-      };
-      const fail = (error: unknown): void => {
-        finish(toErrorReply(request.id, error, { era: 'legacy', requestId: caller.requestId, logger }));
-      };
-      const forget = calls.add({
+      answerCall(engine, {
+        exchange,
+        reply,
         scope: session.id,
-        id: request.id,
-        startedAt: engine.now(),
-        upgrade: () => reply.upgrade(),
-        cancel: (reason: CancelReason) => {
-          exchange.abort();
-          fail(new ProtocolError(protocolErrorCodes.internalError, cancelMessages[reason]));
-        },
+        run: () => dispatch(request, exchange, session),
       });
-      dispatch(request, exchange, session).then((text) => {
-        finish({ status: 200, text: renderResult(request.id, text) });
-      }, fail);
     },
     notified: async (notification, session, caller) => {
       if (notification.method === 'notifications/cancelled') {

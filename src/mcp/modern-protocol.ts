@@ -3,17 +3,15 @@
  * the rest. MCP 2026-07-28.
  */
 import { ProtocolError, protocolErrorCodes } from '../errors.ts';
+import { answerCall } from './answer-call.ts';
 import type { Reply } from './call-reply.ts';
-import type { CancelReason } from './calls-in-flight.ts';
 import type { DispatchTarget, FeatureRequest } from './dispatch-target.ts';
 import type { Engine } from './engine.ts';
-import { renderResult } from './json-rpc.ts';
 import type { ModernEnvelope } from './modern-envelope.ts';
 import { ModernExchange } from './modern-exchange.ts';
 import { supportedVersions } from './protocol-versions.ts';
 import type { JsonRpcRequest } from './protocol-types.ts';
 import { createResultText, noCache } from './result-text.ts';
-import { type RpcReply, toErrorReply } from './rpc-reply.ts';
 import type { Caller } from './server-exchange.ts';
 
 /** How one modern request is answered. */
@@ -51,7 +49,7 @@ const noParams: Readonly<Record<string, unknown>> = {};
 
 /** The modern era of one engine. */
 export function createModernProtocol(engine: Engine): ModernProtocol {
-  const { target, logger, calls, limits } = engine;
+  const { target, limits } = engine;
   const resultText = createResultText(target.serverInfo);
   const discovery = renderDiscovery(target, resultText);
 
@@ -97,41 +95,13 @@ export function createModernProtocol(engine: Engine): ModernProtocol {
         },
         engine,
       );
-      const finish = ({ status, text, headers }: RpcReply): void => {
-        forget();
-        reply.finish(status, text, headers);
-      };
-      const fail = (error: unknown): void => {
-        finish(toErrorReply(request.id, error, { era: 'modern', requestId: caller.requestId, logger }));
-      };
-      const cancel = (reason: CancelReason): void => {
-        exchange.abort();
-        fail(new ProtocolError(protocolErrorCodes.internalError, cancelMessages[reason]));
-      };
-      const forget = calls.add({
-        scope,
-        id: request.id,
-        startedAt: engine.now(),
-        upgrade: () => reply.upgrade(),
-        cancel,
-      });
-      dispatch(feature, exchange).then((text) => {
-        finish({ status: 200, text: renderResult(request.id, text) });
-      }, fail);
+      const cancel = answerCall(engine, { exchange, reply, scope, run: () => dispatch(feature, exchange) });
       return () => {
         cancel('client');
       };
     },
   };
 }
-
-/** What a cancelled call is answered, where an answer is still due. */
-export const cancelMessages: Readonly<Record<CancelReason, string>> = {
-  client: 'Request cancelled',
-  timeout: 'The call took longer than this server allows',
-  session_ended: 'Session terminated',
-  stopping: 'This instance is stopping; the outcome of the call is unknown',
-};
 
 function renderDiscovery(target: DispatchTarget, resultText: ReturnType<typeof createResultText>): string {
   const { capabilities, instructions, discoveryCache = noCache } = target;

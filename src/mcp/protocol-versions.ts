@@ -11,9 +11,6 @@ export const legacyVersions: readonly string[] = ['2025-11-25', '2025-06-18', '2
 /** Every revision served, newest first. */
 export const supportedVersions: readonly string[] = [...modernVersions, ...legacyVersions];
 
-/** What a legacy request without the header speaks when nothing else tells. MCP 2025-11-25, Transports. */
-export const assumedLegacyVersion = '2025-03-26';
-
 /** Whether a revision carries its metadata in every request. */
 export function isModernVersion(version: string): boolean {
   return modernVersions.includes(version);

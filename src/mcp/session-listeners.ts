@@ -39,7 +39,7 @@ const collects = 'collects ';
 const left = 'left ';
 
 /** The sessions that hear of changes on this instance. */
-export class Listeners {
+export class SessionListeners {
   readonly #engine: Engine;
   readonly #bySession = new Map<string, Listener>();
   readonly #stopHearing: () => void;

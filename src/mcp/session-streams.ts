@@ -15,7 +15,7 @@ import { renderMessage } from './json-rpc.ts';
 import { createLostCalls, type LostCalls } from './lost-calls.ts';
 import { canPollStreams } from './protocol-versions.ts';
 import { createSessionTail, type SessionTail } from './session-tail.ts';
-import { Listeners, standalone } from './session-listeners.ts';
+import { SessionListeners, standalone } from './session-listeners.ts';
 
 /** Serves GET streams of one engine. */
 export interface SessionStreams {
@@ -39,7 +39,7 @@ export interface OpenedStream {
 
 /** Serves the GET streams of an engine. */
 export function createSessionStreams(engine: Engine): SessionStreams {
-  const listeners = new Listeners(engine);
+  const listeners = new SessionListeners(engine);
   const lostCalls = createLostCalls(engine);
   return {
     open: async (session, principal, lastEventId) => {
@@ -65,7 +65,7 @@ interface Opening {
 
 async function openStandalone(
   engine: Engine,
-  listeners: Listeners,
+  listeners: SessionListeners,
   { session, principal, lastEventId }: Opening,
 ): Promise<OpenedStream> {
   const cursor = lastEventId ?? (await prime(engine, session));

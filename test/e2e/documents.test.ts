@@ -38,6 +38,7 @@ describe('every example of the documents that is a module', () => {
         'handles.mjs',
         'library.mjs',
         'embedded.mjs',
+        'greeter.mjs',
       ]),
     );
   });

@@ -1,5 +1,6 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ApiKey } from '../../auth/api-key.ts';
+import { type ApiKeyReply, toApiKeyReply } from '../../auth/api-key-reply.ts';
 import {
   isKeyId,
   momentSchema,
@@ -8,9 +9,8 @@ import {
   roleSchema,
   scopesSchema,
 } from '../../auth/key-fields.ts';
-import type { KeyService, MintedKey } from '../../auth/key-service.ts';
+import { defaultOverlapSeconds, type KeyService, type MintedKey } from '../../auth/key-service.ts';
 import type { TenantStore } from '../../auth/tenant-store.ts';
-import { type ApiKeyReply, toApiKeyReply } from '../../http/endpoints/keys.ts';
 import { CommandFailure } from '../command-failure.ts';
 import { parseDurationSeconds } from '../parse-duration.ts';
 import { renderTable } from '../render-table.ts';
@@ -59,7 +59,12 @@ export function addKeysCommand(program: Command, deps: KeysDeps): void {
     .description('Makes an API key and shows it, this once.')
     .requiredOption('--name <name>', 'what people will know it by')
     .option('--tenant <id or name>', 'whose key it is (default: the only tenant there is)')
-    .option('--scope <scope...>', 'what it may do; "notes" includes "notes:read", "*" is everything', ['*'])
+    .addOption(
+      new Option(
+        '--scope <scope...>',
+        'what servers are told it may do; "notes" includes "notes:read", "*" is everything',
+      ).default(['*'], '"*"'),
+    )
     .option('--role <role>', 'platform_operator, tenant_developer, merchant, or your own word', 'merchant')
     .option(
       '--expires <when>',
@@ -67,10 +72,7 @@ export function addKeysCommand(program: Command, deps: KeysDeps): void {
       (text) => parseExpiry(text, now()),
     )
     .option('--json', 'print JSON')
-    .addHelpText(
-      'after',
-      '\nExample:\n  $ mooring keys create --name "till 3" --scope notes:read --expires 90d',
-    )
+    .addHelpText('after', '\nExample:\n  $ mooring keys create --name "till 3" --expires 90d')
     .action((flags: CreateFlags) =>
       withKeys(deps, async ({ keys: service, tenants }) => {
         const minted = await service.create(operator, {
@@ -117,11 +119,10 @@ export function addKeysCommand(program: Command, deps: KeysDeps): void {
       'Makes a successor with the same rights and shows it, this once. The old key works on for the overlap.',
     )
     .argument('<id>', 'its id, from keys list', parseKeyId)
-    .option(
-      '--overlap <time>',
-      'how long the old key still works, at most 30d; 0 for not at all',
-      parseDurationSeconds,
-      86_400,
+    .addOption(
+      new Option('--overlap <time>', 'how long the old key still works, at most 30d; 0 for not at all')
+        .argParser(parseDurationSeconds)
+        .default(defaultOverlapSeconds, '1d'),
     )
     .option('--expires <when>', 'expiry of the new key (default: that of the old one)', (text) =>
       parseExpiry(text, now()),

@@ -3,7 +3,7 @@
  * more than which key or tenant it is about.
  */
 import * as z from 'zod';
-import { type ApiKey, type ApiKeyState, toKeyState } from '../../auth/api-key.ts';
+import { toApiKeyReply } from '../../auth/api-key-reply.ts';
 import {
   isKeyId,
   momentSchema,
@@ -17,26 +17,6 @@ import { type KeyActor, type KeyService, maxOverlapSeconds, maxPageSize } from '
 import type { Principal } from '../../auth/principal.ts';
 import { RequestError } from '../../errors.ts';
 import { type HttpReply, type HttpRequest, toHeader, toJsonReply } from '../messages.ts';
-
-/** An API key as a caller sees it. Times are ISO 8601. */
-export interface ApiKeyReply {
-  readonly id: string;
-  readonly tenantId: string;
-  readonly name: string;
-  readonly hint: string;
-  readonly state: ApiKeyState;
-  readonly isActive: boolean;
-  readonly role: string;
-  readonly scopes: readonly string[];
-  readonly createdAt: string;
-  readonly createdBy?: string;
-  readonly expiresAt?: string;
-  readonly lastUsedAt?: string;
-  readonly rotatedFrom?: string;
-  readonly graceUntil?: string;
-  readonly revokedAt?: string;
-  readonly lineageId: string;
-}
 
 /** The handlers by what they do; the route table says where they answer. */
 export interface KeyEndpoints {
@@ -113,28 +93,6 @@ export function createKeyEndpoints(
       await keys.revoke(toActor(toPrincipal(request)), toKeyId(request));
       return { kind: 'full', status: 204, headers: noStore, body: '' };
     },
-  };
-}
-
-/** What is told of a key: everything but its hash. */
-export function toApiKeyReply(key: ApiKey, now: number): ApiKeyReply {
-  return {
-    id: key.id,
-    tenantId: key.tenantId,
-    name: key.name,
-    hint: key.hint,
-    state: toKeyState(key, now),
-    isActive: key.isActive,
-    role: key.role,
-    scopes: key.scopes,
-    createdAt: toMoment(key.createdAt),
-    lineageId: key.lineageId,
-    ...(key.createdBy !== undefined && { createdBy: key.createdBy }),
-    ...(key.expiresAt !== undefined && { expiresAt: toMoment(key.expiresAt) }),
-    ...(key.lastUsedAt !== undefined && { lastUsedAt: toMoment(key.lastUsedAt) }),
-    ...(key.rotatedFrom !== undefined && { rotatedFrom: key.rotatedFrom }),
-    ...(key.graceUntil !== undefined && { graceUntil: toMoment(key.graceUntil) }),
-    ...(key.revokedAt !== undefined && { revokedAt: toMoment(key.revokedAt) }),
   };
 }
 
@@ -238,8 +196,4 @@ function toActor(principal: Principal): KeyActor {
 
 function toReply(status: number, value: unknown): HttpReply {
   return toJsonReply(status, value, noStore);
-}
-
-function toMoment(time: number): string {
-  return new Date(time).toISOString();
 }

@@ -382,7 +382,7 @@ describe('notifications and responses', () => {
       expect(reply).toMatchObject({ status: 202, body: '' });
   });
 
-  it('that are not JSON-RPC are refused with what is wrong', async () => {
+  it('that are not JSON-RPC are refused with what is wrong, and the log line says so', async () => {
     const { client } = await createServer();
     const session = await client.initialize();
     for (const [body, code] of [
@@ -394,6 +394,7 @@ describe('notifications and responses', () => {
     ] as const) {
       const reply = await session.send({ body });
       expect([reply.status, reply.json.error.code]).toEqual([400, code]);
+      expect(reply.log).toEqual({ error: 'protocol_error', rpcCode: code });
     }
   });
 });

@@ -124,7 +124,11 @@ export function createLegacyEndpoint(engine: Engine): LegacyEndpoint {
       requireBatch(messages, session);
       const requests = await takeOthers(messages, session, caller);
       if (requests.length === 0) return acceptedReply;
-      const reply = createReply(session, caller, requests.map(({ id }) => id));
+      const reply = createReply(
+        session,
+        caller,
+        requests.map(({ id }) => id),
+      );
       const replies = toBatchReplies(reply, requests.length);
       requests.forEach((message, index) => {
         const part = replies[index];

@@ -17,7 +17,7 @@ import type { JsonRpcId } from '../../mcp/protocol-types.ts';
 import type { Caller } from '../../mcp/server-exchange.ts';
 import { type FullReply, type HttpReply, type HttpRequest, toHeader } from '../messages.ts';
 import type { RouteHandler } from '../routes.ts';
-import { acceptedReply, jsonHeaders } from './call-to-reply.ts';
+import { acceptedReply, jsonHeaders, toCallLog } from './call-to-reply.ts';
 import { requireBothAccepted, requireEventStreamAccepted, requireJsonBody } from './mcp-headers.ts';
 import { createLegacyEndpoint } from './mcp-legacy.ts';
 import { createModernEndpoint } from './mcp-modern.ts';
@@ -56,10 +56,10 @@ export function createMcpEndpoint(engine: Engine): McpEndpoint {
         body = parseBody(request.body);
         const reply = post(request, body);
         if (!(reply instanceof Promise)) return reply;
-        const id = idOf(body);
-        return reply.catch((error: unknown) => refuse(error, id));
+        const asked = body;
+        return reply.catch((error: unknown) => refuse(error, asked));
       } catch (error) {
-        return refuse(error, body === undefined ? undefined : idOf(body));
+        return refuse(error, body);
       }
     },
     get: (request) => {
@@ -89,9 +89,19 @@ function isModern(request: HttpRequest, incoming: ValidIncoming): boolean {
 }
 
 /** A message that cannot be served at all: 400, and what is wrong with it. Other failures are told in HTTP. */
-function refuse(error: unknown, id: JsonRpcId | undefined): FullReply {
+function refuse(error: unknown, body: IncomingBody | undefined): FullReply {
   if (!(error instanceof ProtocolError)) throw error;
-  return { kind: 'full', status: 400, headers: jsonHeaders, body: renderError(id, error) };
+  return {
+    kind: 'full',
+    status: 400,
+    headers: jsonHeaders,
+    body: renderError(body === undefined ? undefined : idOf(body), error),
+    log: {
+      ...(body?.kind === 'request' ? toCallLog(body.message.method) : {}),
+      error: 'protocol_error',
+      rpcCode: error.code,
+    },
+  };
 }
 
 function requireValid(incoming: Incoming): ValidIncoming {

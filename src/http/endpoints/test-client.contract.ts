@@ -2,7 +2,7 @@
 import type { Principal } from '../../auth/principal.ts';
 import type { Engine } from '../../mcp/engine.ts';
 import { createPrincipal, until } from '../../mcp/test-engine.contract.ts';
-import type { HttpReply, HttpRequest, RequestHeaders, StreamSink } from '../messages.ts';
+import type { HttpReply, HttpRequest, LogFields, RequestHeaders, StreamSink } from '../messages.ts';
 import { createMcpEndpoint, type McpEndpoint } from './mcp.ts';
 
 /** A JSON-RPC message as a test looks at it. */
@@ -32,6 +32,8 @@ export class Received {
   readonly headers: Readonly<Record<string, string>>;
   readonly kind: HttpReply['kind'];
   readonly body: string;
+  /** What the request's log line says beside what it always says. */
+  readonly log: LogFields | undefined;
   readonly chunks: string[] = [];
   isEnded = false;
   isGone = false;
@@ -45,6 +47,7 @@ export class Received {
     this.headers = reply.headers;
     this.kind = reply.kind;
     this.body = reply.kind === 'full' ? reply.body : '';
+    this.log = reply.log;
     this.#leave = leave;
     if (reply.kind === 'stream' && mayOpen) reply.open(this.#createSink());
   }

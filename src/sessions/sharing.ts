@@ -1,0 +1,14 @@
+import type { EventLog } from './event-log.ts';
+import type { Instances } from './instances.ts';
+import type { MessageBus } from './message-bus.ts';
+import type { SessionStore } from './session-store.ts';
+
+/** What the instances of one server share: all ports over one thing, and their end. */
+export interface Sharing {
+  readonly sessions: SessionStore;
+  readonly events: EventLog;
+  readonly bus: MessageBus;
+  readonly instances: Instances;
+  /** After the engine: it says goodbye over them. */
+  close(): Promise<void>;
+}
