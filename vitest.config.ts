@@ -10,6 +10,8 @@ export default defineConfig({
         test: {
           name: 'unit',
           setupFiles,
+          // Property tests on a busy machine; no test waits that long for anything.
+          testTimeout: longMs / 2,
           include: ['src/**/*.test.ts', 'servers/*/src/**/*.test.ts', 'scripts/**/*.test.ts'],
         },
       },
