@@ -66,7 +66,18 @@ const repeatable: ReadonlySet<PropertyKey> = new Set<keyof RedisCommands>([
   'zRange',
 ]);
 
-/** Runs commands on a link so that each ends within a bound, and each failure is an `UpstreamError`. */
+/** A command as it is tried, once or again. */
+interface Attempt<Reply> {
+  /** Sends it; rejects and never throws. */
+  readonly issue: () => Promise<Reply>;
+  readonly isRepeatable: boolean;
+  readonly deadline: number;
+}
+
+/**
+ * Runs commands on a link so that each ends within a bound, and each failure is an `UpstreamError`. Written for the
+ * usual case, a reply at the first attempt, to cost little more than the command.
+ */
 export class CommandRunner {
   readonly #link: RedisLink;
   readonly #timeoutMs: number;
@@ -85,28 +96,21 @@ export class CommandRunner {
    * @param isRepeatable then also when it may have run
    * @throws UpstreamError
    */
-  async run<Reply>(issue: () => Promise<Reply>, isRepeatable: boolean): Promise<Reply> {
-    const deadline = this.#now() + this.#timeoutMs;
-    this.#inFlight += 1;
-    try {
-      return await this.#runUntil(issue, isRepeatable, deadline);
-    } finally {
-      this.#inFlight -= 1;
-      if (this.#inFlight === 0) for (const settle of this.#whenIdle) settle();
-    }
+  run<Reply>(issue: () => Promise<Reply>, isRepeatable: boolean): Promise<Reply> {
+    const attempt = { issue, isRepeatable, deadline: this.#now() + this.#timeoutMs };
+    return this.#link.isReady ? this.#try(attempt) : this.#tryWhenReady(attempt);
   }
 
   /** Runs a script by its hash, or by its source where Redis does not know the hash. */
   runScript(script: RedisScript, keys: readonly string[], args: readonly string[]): Promise<unknown> {
-    // node-redis changes neither.
-    const call = { keys: keys as string[], arguments: args as string[] };
-    return this.run<unknown>(async () => {
-      const { client } = this.#link;
+    const rest = [String(keys.length), ...keys, ...args];
+    const byHash = ['EVALSHA', script.sha, ...rest];
+    return this.run(async () => {
       try {
-        return await client.evalSha(script.sha, call);
+        return await this.#link.client.sendCommand<unknown>(byHash);
       } catch (error) {
         if (!(error instanceof ErrorReply && error.message.startsWith('NOSCRIPT'))) throw error;
-        return client.eval(script.source, call);
+        return this.#link.client.sendCommand<unknown>(['EVAL', script.source, ...rest]);
       }
     }, script.isRepeatable);
   }
@@ -117,49 +121,55 @@ export class CommandRunner {
     await new Promise<void>((resolve) => this.#whenIdle.add(resolve));
   }
 
-  async #runUntil<Reply>(
-    issue: () => Promise<Reply>,
-    isRepeatable: boolean,
-    deadline: number,
-  ): Promise<Reply> {
-    for (;;) {
-      if (!this.#link.isReady) await this.#link.waitUntilReady(deadline);
-      try {
-        return await this.#runOnce(issue, deadline);
-      } catch (error) {
-        const isRetried = this.#isWorthRetrying(error, isRepeatable);
-        if (!isRetried || this.#now() + retryMs >= deadline) throw toUpstreamError(error);
-      }
-      await new Promise((resolve) => setTimeout(resolve, retryMs));
-    }
+  async #tryWhenReady<Reply>(attempt: Attempt<Reply>): Promise<Reply> {
+    await this.#link.waitUntilReady(attempt.deadline);
+    return this.#try(attempt);
   }
 
-  #runOnce<Reply>(issue: () => Promise<Reply>, deadline: number): Promise<Reply> {
+  async #tryAgain<Reply>(attempt: Attempt<Reply>): Promise<Reply> {
+    await new Promise((resolve) => setTimeout(resolve, retryMs));
+    return this.#tryWhenReady(attempt);
+  }
+
+  #try<Reply>(attempt: Attempt<Reply>): Promise<Reply> {
     const sentAt = this.#now();
+    this.#inFlight += 1;
     return new Promise<Reply>((resolve, reject) => {
+      let isOver = false;
+      const end = (): void => {
+        isOver = true;
+        clearTimeout(timer);
+        this.#inFlight -= 1;
+        if (this.#inFlight === 0) for (const settle of this.#whenIdle) settle();
+      };
       const timer = setTimeout(() => {
+        end();
         this.#link.noteTimeout(sentAt);
         reject(new UpstreamError('redis', 'Redis did not answer in time'));
-      }, deadline - sentAt);
-      issue().then(
+      }, attempt.deadline - sentAt);
+      attempt.issue().then(
         (reply) => {
-          clearTimeout(timer);
           this.#link.noteReply();
+          if (isOver) return;
+          end();
           resolve(reply);
         },
         (error: unknown) => {
-          clearTimeout(timer);
           if (error instanceof ErrorReply) this.#link.noteReply();
-          reject(error as Error);
+          if (isOver) return;
+          end();
+          if (this.#isWorthRetrying(error, attempt)) resolve(this.#tryAgain(attempt));
+          else reject(toUpstreamError(error));
         },
       );
     });
   }
 
-  #isWorthRetrying(error: unknown, isRepeatable: boolean): boolean {
+  #isWorthRetrying(error: unknown, attempt: Attempt<unknown>): boolean {
+    if (this.#now() + retryMs >= attempt.deadline) return false;
     if (error instanceof ClientOfflineError) return true;
     if (error instanceof UpstreamError || error instanceof TypeError) return false;
-    if (!(error instanceof ErrorReply)) return isRepeatable;
+    if (!(error instanceof ErrorReply)) return attempt.isRepeatable;
     if (!notNow.test(error.message)) return false;
     // After a failover we may still be connected to what was the master.
     if (error.message.startsWith('READONLY')) this.#link.giveUp('read_only');

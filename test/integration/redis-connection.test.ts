@@ -99,10 +99,12 @@ describe('a connection to Redis', () => {
 
   it('lets commands wait for a connection that is back in time', async () => {
     const redis = await open({ commandTimeoutMs: 10_000 });
+    await redis.client.set('kept', '1');
     await server.kill();
-    const waiting = redis.runScript(defineScript('one', 'return 1'), [], []);
+    await vi.waitFor(() => expect(logged.some((line) => line.includes('connection_lost'))).toBe(true));
+    const waiting = [redis.client.get('kept'), redis.runScript(defineScript('one', 'return 1'), [], [])];
     await server.restart();
-    expect(await waiting).toBe(1);
+    expect(await Promise.all(waiting)).toEqual(['1', 1]);
   });
 
   it('bounds how many wait, whatever is asked', async () => {
