@@ -127,8 +127,8 @@ if total > maxBytes then
 end
 
 redis.call('HSET', streams, '.bytes', total)
-redis.call('PEXPIRE', stream, ARGV[4] == '1' and retainMs or idleTtlMs)
-redis.call('PEXPIRE', streams, math.max(idleTtlMs, retainMs))
+redis.call('PEXPIRE', stream, toTtl(ARGV[4] == '1' and retainMs or idleTtlMs, ARGV[1]))
+redis.call('PEXPIRE', streams, toTtl(math.max(idleTtlMs, retainMs), ARGV[1]))
 return id
 `,
   { isRepeatable: true },
