@@ -82,8 +82,8 @@ export function toTally(ended: readonly EndedCall[], file: string, stepsOfStream
   };
 }
 
-/** One line for people. */
-export function renderTally(title: string, tally: Tally): string {
+/** One line for people. @param lost replies that called a session or a key unknown */
+export function renderTally(title: string, tally: Tally, lost: number): string {
   const failures = Object.entries(tally.failed).map(([kind, calls]) => `${calls.length} ${kind}`);
   const failed = tally.calls - tally.succeeded;
   return [
@@ -92,7 +92,7 @@ export function renderTally(title: string, tally: Tally): string {
     ...(failures.length === 0 ? [] : [`(${failures.join(', ')})`]),
     `| executed ${tally.executed}, twice ${tally.twice.length},`,
     `succeeded unexecuted ${tally.unexecuted.length} | events twice or out of order in ${tally.disordered.length},`,
-    `missing in ${tally.incomplete.length}`,
+    `missing in ${tally.incomplete.length} | sessions called unknown ${lost} times`,
     `| slowest failure ${tally.slowestFailureMs} ms, slowest success ${tally.slowestSuccessMs} ms`,
   ].join(' ');
 }
