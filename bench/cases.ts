@@ -48,6 +48,12 @@ const families: readonly Family[] = [
     legacyNote: 'the same, with a session in memory per connection',
   },
   {
+    server: 'mooring-redis',
+    toServer: toMooringOnRedis,
+    legacy: everySize,
+    legacyNote: 'the same, with sessions on Redis, sealed',
+  },
+  {
     server: 'sdk',
     toServer: toPeer('sdk'),
     modern: everySize,
@@ -68,6 +74,12 @@ const families: readonly Family[] = [
     legacy: [20],
     modernNote: 'SSE answers: it has no others',
     legacyNote: '2025-06-18, sessions in memory, SSE answers',
+  },
+  {
+    server: 'tmcp-redis',
+    toServer: (tools) => ({ ...toPeer('tmcp', 'redis')(tools), needsRedis: true }),
+    legacy: [20],
+    legacyNote: '2025-06-18, its session managers on Redis, SSE answers',
   },
   {
     server: 'fastmcp',
@@ -127,6 +139,11 @@ export function toMooringServer(tools: number): ServerSpec {
     },
     announcement: 'text',
   };
+}
+
+/** The same with its sessions on Redis. All that are made from one spec are instances of one server. */
+export function toMooringOnRedis(tools: number): ServerSpec {
+  return { ...toMooringServer(tools), needsRedis: true };
 }
 
 function toCases(family: Family): readonly BenchCase[] {

@@ -1,11 +1,11 @@
 /** What one figure per call does not say: starting, memory, and what sessions cost that nobody uses. */
 import { bareName, type BenchCase, listCases, toMooringServer } from './cases.ts';
 import { createLoad } from './load.ts';
-import { prepareCase, takeSample, warmUp, type PreparedCase } from './sampler.ts';
+import { prepareCase, takeSample, warmUp, type Measured, type PreparedCase } from './sampler.ts';
 import { ServerPool } from './server-pool.ts';
 import type { ServerProcess, ServerSpec } from './server-process.ts';
 import { round, toMedian } from './statistics.ts';
-import { openSession, prepareCall } from './wire.ts';
+import { openSession, prepareCall, type Endpoint } from './wire.ts';
 
 const startRepeats = 5;
 const idleSessions = 10_000;
@@ -93,7 +93,7 @@ async function measureIdleSessions(): Promise<Readonly<Record<string, number>>> 
     const empty = await prepare(pool, 'empty');
     for (const each of [crowded, empty]) await warmUp(each);
     const before = await crowded.server.measure(true);
-    await openSessions(crowded.server);
+    await openSessions(crowded.server, idleSessions);
     const after = await crowded.server.measure(true);
     return {
       idleSessions,
@@ -111,8 +111,9 @@ function prepare(pool: ServerPool, key: string): Promise<PreparedCase> {
   return prepareCase({ name: key, server, serverKey: key, era: 'legacy', note: '' }, pool);
 }
 
-async function openSessions(server: ServerProcess): Promise<void> {
-  let left = idleSessions;
+/** Opens sessions that nobody uses. */
+export async function openSessions(server: Endpoint, count: number): Promise<void> {
+  let left = count;
   const opener = async (): Promise<void> => {
     while (left > 0) {
       left -= 1;
@@ -141,11 +142,11 @@ async function compareTools(era: BenchCase['era']): Promise<number> {
  * CPU time of one case against another: the median over pairs of samples taken back to back, first in one order, then
  * in the other, so that a machine that slows down or speeds up does so for both.
  */
-async function comparePairs(one: PreparedCase, other: PreparedCase): Promise<number> {
+export async function comparePairs(one: Measured, other: Measured): Promise<number> {
   const ratios: number[] = [];
   for (let pair = 0; pair < pairCount; pair += 1) {
     const order = pair % 2 === 0 ? [one, other] : [other, one];
-    const samples = new Map<PreparedCase, number>();
+    const samples = new Map<Measured, number>();
     for (const each of order) samples.set(each, (await takeSample(each, pairSampleMs)).cpuMicros);
     ratios.push((samples.get(one) ?? Number.NaN) / (samples.get(other) ?? Number.NaN));
   }

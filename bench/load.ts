@@ -27,18 +27,25 @@ export interface Load {
   close(): void;
 }
 
-/** Opens one connection per template. */
-export async function createLoad(templates: readonly CallTemplate[]): Promise<Load> {
-  const connections = await Promise.all(templates.map((template) => openConnection(template)));
+/** Calls that go out one after the other, from the first to the last and again, each over a connection of its own. */
+export type CallTurns = readonly CallTemplate[];
+
+/** Opens one connection per template; every element has one call in flight. */
+export async function createLoad(calls: readonly (CallTemplate | CallTurns)[]): Promise<Load> {
+  const turns = await Promise.all(calls.map((each) => openTurns('bytes' in each ? [each] : each)));
   return {
-    run: (durationMs) => run(connections, durationMs),
+    run: (durationMs) => run(turns, durationMs),
     close: () => {
-      for (const connection of connections) connection.close();
+      for (const connection of turns.flat()) connection.close();
     },
   };
 }
 
-async function run(connections: readonly Connection[], durationMs: number): Promise<LoadResult> {
+function openTurns(templates: CallTurns): Promise<readonly Connection[]> {
+  return Promise.all(templates.map((template) => openConnection(template)));
+}
+
+async function run(turns: readonly (readonly Connection[])[], durationMs: number): Promise<LoadResult> {
   const latencies: number[] = [];
   const startedAt = performance.now();
   const deadline = startedAt + durationMs;
@@ -48,7 +55,7 @@ async function run(connections: readonly Connection[], durationMs: number): Prom
     timer = setTimeout(() => reject(new Error(message)), durationMs + drainTimeoutMs);
   });
   try {
-    await Promise.race([Promise.all(connections.map((each) => each.loop(deadline, latencies))), overdue]);
+    await Promise.race([Promise.all(turns.map((each) => loop(each, deadline, latencies))), overdue]);
   } finally {
     clearTimeout(timer);
   }
@@ -66,6 +73,24 @@ async function openConnection(template: CallTemplate): Promise<Connection> {
     socket.once('error', reject);
   });
   return new Connection(socket, template);
+}
+
+function loop(turns: readonly Connection[], deadline: number, latencies: number[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let [sentAt, turn] = [0, 0];
+    const send = (): void => {
+      sentAt = performance.now();
+      turns[turn % turns.length]?.call(onAnswer, reject);
+      turn += 1;
+    };
+    const onAnswer = (): void => {
+      const now = performance.now();
+      latencies.push(now - sentAt);
+      if (now >= deadline) resolve();
+      else send();
+    };
+    send();
+  });
 }
 
 class Connection {
@@ -86,24 +111,14 @@ class Connection {
     socket.on('close', () => this.#onFailure(new Error('the server closed a connection')));
   }
 
-  loop(deadline: number, latencies: number[]): Promise<void> {
-    return new Promise((resolve, reject) => {
-      let sentAt = performance.now();
-      this.#onFailure = reject;
-      this.#onAnswer = (answer) => {
-        const now = performance.now();
-        latencies.push(now - sentAt);
-        if (!answer.startsWith('HTTP/1.1 200') || !isRightAnswer(answer, this.#id)) {
-          reject(new Error(`a wrong answer: ${answer.slice(0, 600)}`));
-        } else if (now >= deadline) {
-          resolve();
-        } else {
-          sentAt = now;
-          this.#send();
-        }
-      };
-      this.#send();
-    });
+  /** Sends the call. Told of the answer, or of what went wrong. */
+  call(onAnswer: () => void, onFailure: (error: Error) => void): void {
+    this.#onFailure = onFailure;
+    this.#onAnswer = (answer) => {
+      if (answer.startsWith('HTTP/1.1 200') && isRightAnswer(answer, this.#id)) onAnswer();
+      else onFailure(new Error(`a wrong answer: ${answer.slice(0, 600)}`));
+    };
+    this.#send();
   }
 
   close(): void {

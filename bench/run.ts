@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { bareName, listCases, type BenchCase } from './cases.ts';
 import { measureExtras } from './extras.ts';
 import { installPeers } from './peers-installed.ts';
+import { measureRedisExtras } from './redis-extras.ts';
 import { describeMachine, renderReport, toCaseFigures, type Report } from './report.ts';
 import { runRounds } from './rounds.ts';
 import { connectionCount, prepareCase, warmUp, type PreparedCase } from './sampler.ts';
@@ -33,6 +34,8 @@ const defaultRounds = 7;
 /** Of the rounds alone; with the start before and the extra figures after them a run stays under eight minutes. */
 const defaultLimitMs = 240_000;
 
+// What was started ends with this process, also when it is told to stop.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 await main();
 
 async function main(): Promise<void> {
@@ -43,7 +46,8 @@ async function main(): Promise<void> {
   const cases = listCases().filter((each) => isWanted(each, options.only));
   const failures = new Map<BenchCase, string>();
   const figures = await measureCases(cases, options, failures);
-  const wantsExtras = options.extras && cases.some(({ name }) => name.startsWith('mooring/'));
+  const wantsExtras = (server: string): boolean =>
+    options.extras && cases.some(({ name }) => name.startsWith(server));
   const report: Report = {
     machine: describeMachine(),
     node: process.version,
@@ -51,7 +55,10 @@ async function main(): Promise<void> {
     rounds: options.rounds,
     seconds: options.seconds,
     cases: figures,
-    extras: wantsExtras ? await measureExtras(say) : {},
+    extras: {
+      ...(wantsExtras('mooring/') ? await measureExtras(say) : {}),
+      ...(wantsExtras('mooring-redis/') ? await measureRedisExtras(say) : {}),
+    },
   };
   process.stdout.write(options.json ? `${JSON.stringify(report, undefined, 2)}\n` : renderReport(report));
   if (failures.size > 0) process.exitCode = 1;

@@ -1,7 +1,7 @@
 /** Prepares each case once and takes one sample of it at a time. */
 import type { BenchCase } from './cases.ts';
-import { createLoad } from './load.ts';
-import type { ServerProcess } from './server-process.ts';
+import { type CallTurns, createLoad } from './load.ts';
+import type { Measurement, ServerProcess } from './server-process.ts';
 import type { ServerPool } from './server-pool.ts';
 import { loadMachineTicks, processorCount } from './statistics.ts';
 import { prepareCall, type CallTemplate } from './wire.ts';
@@ -30,6 +30,12 @@ export interface PreparedCase {
   readonly templates: readonly CallTemplate[];
 }
 
+/** What a sample is taken of: calls, and who is measured while they are answered. */
+export interface Measured {
+  readonly server: { measure(): Promise<Measurement> };
+  readonly templates: readonly (CallTemplate | CallTurns)[];
+}
+
 /** @throws Error when the server does not start or refuses to open sessions */
 export async function prepareCase(benchCase: BenchCase, pool: ServerPool): Promise<PreparedCase> {
   const server = await pool.load(benchCase.serverKey, benchCase.server);
@@ -43,7 +49,7 @@ export async function prepareCase(benchCase: BenchCase, pool: ServerPool): Promi
  *
  * @throws Error at the first answer that is not right
  */
-export async function warmUp({ templates }: PreparedCase): Promise<void> {
+export async function warmUp({ templates }: Measured): Promise<void> {
   const load = await createLoad(templates);
   let completed = 0;
   try {
@@ -57,7 +63,7 @@ export async function warmUp({ templates }: PreparedCase): Promise<void> {
 }
 
 /** @throws Error at the first answer that is not right */
-export async function takeSample({ server, templates }: PreparedCase, durationMs: number): Promise<Sample> {
+export async function takeSample({ server, templates }: Measured, durationMs: number): Promise<Sample> {
   const load = await createLoad(templates);
   try {
     const [before, machineBefore] = [await server.measure(), await loadMachineTicks()];

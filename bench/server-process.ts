@@ -15,6 +15,8 @@ export interface ServerSpec {
   readonly nodeOptions?: readonly string[];
   /** All of its environment: a stray variable of the caller's must not configure a server under test. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Whether it is told of a Redis, in `REDIS_URL`. */
+  readonly needsRedis?: boolean;
   /**
    * How it says where it listens: with a message, as `peers/child.mjs` does, or with the text that `mooring start`
    * prints for people.

@@ -74,6 +74,19 @@ export async function prepareCall(endpoint: Endpoint, era: Era): Promise<CallTem
   return toTemplate(new URL(endpoint.url), headers, params);
 }
 
+/** The same call to another instance, e.g. of the same session. */
+export function toCallAt(call: CallTemplate, url: string): CallTemplate {
+  const target = new URL(url);
+  const text = call.bytes.toString().replace(/\r\nHost: [^\r]+/, `\r\nHost: ${target.host}`);
+  const bytes = Buffer.from(text);
+  return {
+    host: target.hostname,
+    port: Number(target.port),
+    bytes,
+    idOffset: bytes.lastIndexOf(String(firstId)),
+  };
+}
+
 /** Opens one legacy session and completes its handshake. */
 export async function openSession(endpoint: Endpoint): Promise<Negotiated> {
   const headers = baseHeaders(endpoint);

@@ -85,8 +85,9 @@ async function startProcess(lines: readonly string[], flags: readonly string[] =
   await writeFile(file, [`port ${port}`, 'bind 127.0.0.1', `dir ${folder}`, ...lines, ''].join('\n'));
   const args = [file, ...flags];
   let server = await start(program, args);
+  const isRunning = (): boolean => server.exitCode === null && server.signalCode === null;
   const kill = async (): Promise<void> => {
-    if (server.exitCode !== null || server.signalCode !== null) return;
+    if (!isRunning()) return;
     const exit = once(server, 'exit');
     server.kill('SIGKILL');
     await exit;
@@ -98,6 +99,7 @@ async function startProcess(lines: readonly string[], flags: readonly string[] =
     resume: () => void server.kill('SIGCONT'),
     kill,
     restart: async ({ isDataLost = false } = {}) => {
+      if (isRunning()) return;
       if (isDataLost) await rm(join(folder, 'appendonlydir'), { recursive: true, force: true });
       server = await start(program, args);
     },
@@ -139,7 +141,7 @@ async function start(program: string, args: readonly string[]): Promise<ChildPro
 }
 
 /** A port that nothing listens on at the moment. */
-async function findFreePort(): Promise<number> {
+export async function findFreePort(): Promise<number> {
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

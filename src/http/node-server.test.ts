@@ -454,6 +454,21 @@ describe('close', () => {
     expect(busy.received).toMatch(/connection: close[^]*finished$/i);
   });
 
+  it('ends the connection of a stream that began before it, so that no request follows on it', async () => {
+    const test = createTestEdge({ answer: () => new Promise(() => {}) });
+    const running = await start(test);
+    const [busy, stream] = [await open(), await open()];
+    busy.socket.write(post('{}'));
+    stream.socket.write(toRaw('GET /mcp'));
+    await waitFor(() => test.handled.length + test.sinks.length).toBe(2);
+    const closed = running.close(5000);
+    test.sinks[0]?.end();
+    await waitFor(() => stream.isClosed).toBe(true);
+    expect(busy.isClosed).toBe(false);
+    busy.socket.destroy();
+    expect(await closed).toBe(0);
+  });
+
   it('accepts no new connection', async () => {
     const running = await start(createTestEdge());
     await running.close(0);

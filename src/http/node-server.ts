@@ -150,6 +150,7 @@ class ListeningServer implements NodeServer, NodeCallContext {
 
   ended(call: NodeCall): void {
     this.#calls.delete(call);
+    if (this.isStopping) this.#endConnection(call.request);
     this.#onCallEnded?.();
   }
 
@@ -237,6 +238,15 @@ class ListeningServer implements NodeServer, NodeCallContext {
       };
       this.#onCallEnded();
     });
+  }
+
+  /**
+   * A reply that began before the stop did not say that its connection ends: a balancer would send a request on it,
+   * which might run and be cut.
+   */
+  #endConnection({ complete, socket }: IncomingMessage): void {
+    const isIdle = complete && (this.#queued.get(socket) ?? 0) === 0;
+    if (isIdle) socket.destroySoon();
   }
 
   #destroyIdle(): void {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { UpstreamError } from '../errors.ts';
 import {
   CallReply,
   createDurableStream,
@@ -194,6 +195,30 @@ describe('a durable stream', () => {
     await until(async () => (await stream.read()).length === 3, 'the log');
     expect(dataOf(sink)).toEqual(['', 'one', '']);
     expect(sink.events.at(-1)).toEqual({ data: '', retryMs: 99 });
+  });
+
+  it('answers a client that is there even when the log is not', async () => {
+    const { events, bus } = createSharedStores();
+    const away = async (): Promise<never> => {
+      throw new UpstreamError('log', 'away');
+    };
+    const errors: unknown[] = [];
+    const stream = createDurableStream({
+      log: { append: away, read: away, end: away, close: () => events.close() },
+      bus,
+      sessionId: 's',
+      streamId: 'c',
+      primeRetryMs: undefined,
+      onError: (error) => errors.push(error),
+    });
+    const sink = createSink();
+    stream.attach(sink);
+    stream.write('one');
+    stream.write('two');
+    stream.finish('result');
+    await until(() => !sink.isOpen, 'the end');
+    expect(sink.events).toEqual([{ data: 'one' }, { data: 'two' }, { data: 'result' }]);
+    expect(errors).toHaveLength(2);
   });
 
   it('is written whole to a connection that comes late', async () => {

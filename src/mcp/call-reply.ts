@@ -164,6 +164,9 @@ export function createPlainStream(): CallStream {
 /** Most events that wait for the connection of a stream: as a rule it is there at once. */
 const maxEarlyEvents = 100;
 
+/** How long the messages of a call wait for a log that is away. Beyond a restart of it, within a client's patience. */
+const storeWaitMs = 8000;
+
 /** What a resumable stream is kept in. */
 export interface DurableStreamOptions {
   readonly log: EventLog;
@@ -184,6 +187,7 @@ export function createDurableStream(options: DurableStreamOptions): CallStream {
   let sink: EventSink | undefined;
   let isReleased = false;
   let isEnded = false;
+  let isUnstored = false;
   const early: StreamEvent[] = [];
   let tail: Promise<void> = Promise.resolve();
   const send = (event: StreamEvent): void => {
@@ -199,11 +203,28 @@ export function createDurableStream(options: DurableStreamOptions): CallStream {
       isEnded = true;
     }
   };
+  /** While the log is away too long, a client that is still there is told all the same. */
+  const store = async (data: string, isTerminal: boolean): Promise<string | undefined> => {
+    if (isUnstored && !isTerminal) {
+      send({ data });
+      return undefined;
+    }
+    try {
+      return await log.append(sessionId, streamId, data, {
+        isTerminal,
+        waitMs: isUnstored ? 0 : storeWaitMs,
+      });
+    } catch (error) {
+      isUnstored = true;
+      send({ data });
+      throw error;
+    }
+  };
   const append = (data: string, parts: { retryMs?: number; isTerminal?: boolean } = {}): void => {
     const { retryMs, isTerminal = false } = parts;
     tail = tail
       .then(async () => {
-        const id = await log.append(sessionId, streamId, data, { isTerminal });
+        const id = await store(data, isTerminal);
         if (id === undefined) return;
         send({ id, data, ...(retryMs === undefined ? {} : { retryMs }) });
         await bus.publish(`session.${sessionId}`, streamId);

@@ -79,7 +79,9 @@ async function openStandalone(
     },
     // What was lost cannot be sent again, but lists and resources can be looked at again.
     onGap: async (sink) => {
-      const next = await prime(engine, session);
+      const next = await engine.events.append(session.id, standalone, '');
+      // Nothing can be appended: not the place was lost but the session ended, at another instance.
+      if (next === undefined) return undefined;
       for (const change of allChanges(engine, listeners.find(session.id) ?? session))
         sink.send({ id: next, data: renderMessage(toNotification(change)) });
       return next;

@@ -9,6 +9,11 @@ import { toPrincipalKeys, toSessionKeys } from './session-keys.ts';
 /** How many more than the excess are looked at first; twice as many each time when all of them were used since. */
 const firstLook = 1;
 const maxLooks = 10;
+/** Looked at in one go; what is more, as when the cap was lowered, is left to sessions opened later. */
+const maxLookedAt = 256;
+
+/** Past so many sessions of one principal, going through them all would hold up Redis for longer than 10 ms. */
+const maxGoneThrough = 10_000;
 
 /** A session that was counted but is not there yet is being written, for so long. */
 const maxWriteMs = 10_000;
@@ -52,7 +57,9 @@ export class PrincipalSessions {
         String(record.expiresAt),
         String(maxPerPrincipal),
         String(firstLook),
+        String(maxLookedAt),
         String(maxCountLifeMs),
+        String(maxGoneThrough),
       ],
     )) as readonly string[];
   }
@@ -96,6 +103,7 @@ export class PrincipalSessions {
           clockArgs()[0],
           String(maxPerPrincipal),
           String(firstLook * 2 ** (look + 1)),
+          String(maxLookedAt),
           String(maxWriteMs),
           toMember(record),
           ...pairs,

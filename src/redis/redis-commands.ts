@@ -1,6 +1,7 @@
 import { ErrorReply, ClientOfflineError, type RedisClientType } from 'redis';
 import { UpstreamError } from '../errors.ts';
 import type { RedisLink } from './redis-link.ts';
+import type { RedisLinks } from './redis-links.ts';
 import type { RedisScript } from './redis-script.ts';
 
 /**
@@ -42,9 +43,18 @@ export type RedisCommands = Pick<
   | 'zRem'
 >;
 
-/** Replies of a server that did not do what it was asked and may soon: it loads, is a replica, or elects. */
-const notNow = /^(?:READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|BUSY) /;
+/** Replies of a server that did not do what it was asked and may soon: it loads, is a replica, elects, or another has it. */
+const notNow = /^(?:MOVED|ASK|READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|BUSY) /;
 const retryMs = 50;
+
+/** Commands whose first argument is no key. */
+const keyless: ReadonlySet<PropertyKey> = new Set<keyof RedisCommands>([
+  'ping',
+  'publish',
+  'scan',
+  'sPublish',
+  'time',
+]);
 
 /** Commands that only read: sent again when the connection broke under them. */
 const repeatable: ReadonlySet<PropertyKey> = new Set<keyof RedisCommands>([
@@ -66,49 +76,63 @@ const repeatable: ReadonlySet<PropertyKey> = new Set<keyof RedisCommands>([
   'zRange',
 ]);
 
-/** Runs commands on a link so that each ends within a bound, and each failure is an `UpstreamError`. */
+/** A command as it is tried, once or again. */
+interface Attempt<Reply> {
+  readonly issue: (client: RedisClientType) => Promise<Reply>;
+  readonly key: string | undefined;
+  readonly isRepeatable: boolean;
+  readonly deadline: number;
+  /** The node that a cluster sent this one command on to, while it moves the slot. */
+  readonly askedOf?: string;
+}
+
+/** A command to run. */
+export interface RedisCommand<Reply> {
+  /** Sends it; rejects and never throws. Called again when the command certainly did not run. */
+  readonly issue: (client: RedisClientType) => Promise<Reply>;
+  /** One of its keys, if it has any. */
+  readonly key: string | undefined;
+  /** Whether it is sent again also when it may have run. */
+  readonly isRepeatable: boolean;
+}
+
+/**
+ * Runs commands so that each ends within a bound, and each failure is an `UpstreamError`. Written for the
+ * usual case, a reply at the first attempt, to cost little more than the command.
+ */
 export class CommandRunner {
-  readonly #link: RedisLink;
+  readonly #links: RedisLinks;
   readonly #timeoutMs: number;
   readonly #now: () => number;
   readonly #whenIdle = new Set<() => void>();
   #inFlight = 0;
 
-  constructor(link: RedisLink, options: { readonly timeoutMs: number; readonly now: () => number }) {
-    this.#link = link;
+  constructor(links: RedisLinks, options: { readonly timeoutMs: number; readonly now: () => number }) {
+    this.#links = links;
     this.#timeoutMs = options.timeoutMs;
     this.#now = options.now;
   }
 
-  /**
-   * @param issue sends the command, rejects and never throws; called again when the command certainly did not run
-   * @param isRepeatable then also when it may have run
-   * @throws UpstreamError
-   */
-  async run<Reply>(issue: () => Promise<Reply>, isRepeatable: boolean): Promise<Reply> {
-    const deadline = this.#now() + this.#timeoutMs;
-    this.#inFlight += 1;
-    try {
-      return await this.#runUntil(issue, isRepeatable, deadline);
-    } finally {
-      this.#inFlight -= 1;
-      if (this.#inFlight === 0) for (const settle of this.#whenIdle) settle();
-    }
+  /** @throws UpstreamError */
+  run<Reply>({ issue, key, isRepeatable }: RedisCommand<Reply>): Promise<Reply> {
+    const attempt = { issue, key, isRepeatable, deadline: this.#now() + this.#timeoutMs };
+    const link = this.#links.linkFor(key);
+    return link.isReady ? this.#try(attempt, link) : this.#tryWhenReady(attempt);
   }
 
   /** Runs a script by its hash, or by its source where Redis does not know the hash. */
   runScript(script: RedisScript, keys: readonly string[], args: readonly string[]): Promise<unknown> {
-    // node-redis changes neither.
-    const call = { keys: keys as string[], arguments: args as string[] };
-    return this.run<unknown>(async () => {
-      const { client } = this.#link;
+    const rest = [String(keys.length), ...keys, ...args];
+    const byHash = ['EVALSHA', script.sha, ...rest];
+    const issue = async (client: RedisClientType): Promise<unknown> => {
       try {
-        return await client.evalSha(script.sha, call);
+        return await client.sendCommand<unknown>(byHash);
       } catch (error) {
         if (!(error instanceof ErrorReply && error.message.startsWith('NOSCRIPT'))) throw error;
-        return client.eval(script.source, call);
+        return client.sendCommand<unknown>(['EVAL', script.source, ...rest]);
       }
-    }, script.isRepeatable);
+    };
+    return this.run({ issue, key: keys[0], isRepeatable: script.isRepeatable });
   }
 
   /** Resolves when no command is on its way, which takes no longer than the time each has. */
@@ -117,58 +141,82 @@ export class CommandRunner {
     await new Promise<void>((resolve) => this.#whenIdle.add(resolve));
   }
 
-  async #runUntil<Reply>(
-    issue: () => Promise<Reply>,
-    isRepeatable: boolean,
-    deadline: number,
-  ): Promise<Reply> {
+  async #tryWhenReady<Reply>(attempt: Attempt<Reply>): Promise<Reply> {
     for (;;) {
-      if (!this.#link.isReady) await this.#link.waitUntilReady(deadline);
-      try {
-        return await this.#runOnce(issue, deadline);
-      } catch (error) {
-        const isRetried = this.#isWorthRetrying(error, isRepeatable);
-        if (!isRetried || this.#now() + retryMs >= deadline) throw toUpstreamError(error);
-      }
-      await new Promise((resolve) => setTimeout(resolve, retryMs));
+      const link = this.#linkOf(attempt);
+      const lookAt = Math.min(this.#now() + this.#links.lookMs, attempt.deadline);
+      if (await link.isReadyBy(lookAt)) return this.#try(attempt, link);
+      if (this.#now() >= attempt.deadline || this.#links.lookMs === Number.POSITIVE_INFINITY)
+        throw link.toUnreachable();
+      await this.#links.refresh();
     }
   }
 
-  #runOnce<Reply>(issue: () => Promise<Reply>, deadline: number): Promise<Reply> {
+  async #tryAgain<Reply>(attempt: Attempt<Reply>, { message }: Error): Promise<Reply> {
+    const [, where, askedOf] = /^(MOVED|ASK) \d+ (\S+)$/.exec(message) ?? [];
+    if (where === 'ASK' && askedOf !== undefined) return this.#tryWhenReady({ ...attempt, askedOf });
+    if (where === undefined) await new Promise((resolve) => setTimeout(resolve, retryMs));
+    await this.#links.refresh();
+    const { issue, key, isRepeatable, deadline } = attempt;
+    return this.#tryWhenReady({ issue, key, isRepeatable, deadline });
+  }
+
+  #linkOf({ askedOf, key }: Attempt<unknown>): RedisLink {
+    return askedOf === undefined ? this.#links.linkFor(key) : this.#links.linkTo(askedOf);
+  }
+
+  #try<Reply>(attempt: Attempt<Reply>, link: RedisLink): Promise<Reply> {
     const sentAt = this.#now();
+    this.#inFlight += 1;
     return new Promise<Reply>((resolve, reject) => {
+      let isOver = false;
+      const end = (): void => {
+        isOver = true;
+        clearTimeout(timer);
+        this.#inFlight -= 1;
+        if (this.#inFlight === 0) for (const settle of this.#whenIdle) settle();
+      };
       const timer = setTimeout(() => {
-        this.#link.noteTimeout(sentAt);
+        end();
+        link.noteTimeout(sentAt);
         reject(new UpstreamError('redis', 'Redis did not answer in time'));
-      }, deadline - sentAt);
-      issue().then(
+      }, attempt.deadline - sentAt);
+      const { client } = link;
+      // It holds for the one command after it.
+      if (attempt.askedOf !== undefined) client.sendCommand(['ASKING']).catch(() => undefined);
+      attempt.issue(client).then(
         (reply) => {
-          clearTimeout(timer);
-          this.#link.noteReply();
+          link.noteReply();
+          if (isOver) return;
+          end();
           resolve(reply);
         },
         (error: unknown) => {
-          clearTimeout(timer);
-          if (error instanceof ErrorReply) this.#link.noteReply();
-          reject(error as Error);
+          if (error instanceof ErrorReply) link.noteReply();
+          if (isOver) return;
+          end();
+          if (error instanceof Error && this.#isWorthRetrying(error, attempt, link))
+            resolve(this.#tryAgain(attempt, error));
+          else reject(toUpstreamError(error));
         },
       );
     });
   }
 
-  #isWorthRetrying(error: unknown, isRepeatable: boolean): boolean {
+  #isWorthRetrying(error: Error, attempt: Attempt<unknown>, link: RedisLink): boolean {
+    if (this.#now() + retryMs >= attempt.deadline) return false;
     if (error instanceof ClientOfflineError) return true;
     if (error instanceof UpstreamError || error instanceof TypeError) return false;
-    if (!(error instanceof ErrorReply)) return isRepeatable;
+    if (!(error instanceof ErrorReply)) return attempt.isRepeatable;
     if (!notNow.test(error.message)) return false;
     // After a failover we may still be connected to what was the master.
-    if (error.message.startsWith('READONLY')) this.#link.giveUp('read_only');
+    if (error.message.startsWith('READONLY')) link.giveUp('read_only');
     return true;
   }
 }
 
-/** The commands of a link, each run by `runner`. */
-export function toBoundedCommands(link: RedisLink, runner: CommandRunner): RedisCommands {
+/** The commands of Redis, each run by `runner`. */
+export function toBoundedCommands(runner: CommandRunner): RedisCommands {
   const bounded = new Map<PropertyKey, unknown>();
   return new Proxy({} as RedisCommands, {
     get: (_target, name) => {
@@ -176,16 +224,26 @@ export function toBoundedCommands(link: RedisLink, runner: CommandRunner): Redis
       if (name === 'then') return undefined;
       const known = bounded.get(name);
       if (known !== undefined) return known;
+      const isRepeatable = repeatable.has(name);
       const run = (...args: unknown[]): Promise<unknown> =>
-        runner.run(async () => {
-          // The type of the proxy says that it is one.
-          const command = Reflect.get(link.client, name) as (...args: unknown[]) => Promise<unknown>;
-          return command.apply(link.client, args);
-        }, repeatable.has(name));
+        runner.run({
+          issue: async (client) => {
+            // The type of the proxy says that it is one.
+            const command = Reflect.get(client, name) as (...args: unknown[]) => Promise<unknown>;
+            return command.apply(client, args);
+          },
+          key: keyless.has(name) ? undefined : toKey(args[0]),
+          isRepeatable,
+        });
       bounded.set(name, run);
       return run;
     },
   });
+}
+
+function toKey(argument: unknown): string | undefined {
+  const first: unknown = Array.isArray(argument) ? argument[0] : argument;
+  return typeof first === 'string' ? first : undefined;
 }
 
 /** Any failure of Redis or of the way to it; a wrong argument of ours stays what it is. */

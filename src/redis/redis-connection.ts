@@ -6,7 +6,8 @@
  */
 import type { Logger } from '../telemetry/logger.ts';
 import { CommandRunner, toBoundedCommands, type RedisCommands } from './redis-commands.ts';
-import { RedisLink, type RedisLinkOptions } from './redis-link.ts';
+import type { RedisLinkOptions } from './redis-link.ts';
+import { openClusterLinks, openSingleLinks } from './redis-links.ts';
 import type { RedisScript } from './redis-script.ts';
 import { createRedisSubscriber, type RedisSubscriber } from './redis-subscriber.ts';
 import { parseRedisUrl } from './redis-url.ts';
@@ -34,7 +35,7 @@ export interface RedisConnection {
   readonly client: RedisCommands;
   /** What every key and channel of this server begins with, e.g. `mcp:`. */
   readonly prefix: string;
-  /** Whether this is a cluster, where one script touches keys of one hash tag and channels are sharded. */
+  /** Whether this is a cluster, where one script touches keys of one hash tag. */
   readonly isCluster: boolean;
   /**
    * Runs a script, by its hash if Redis knows it.
@@ -50,14 +51,13 @@ export interface RedisConnection {
   check(): Promise<void>;
   /** Calls `listener` each time when the connection is there again. @returns a function that ends that */
   onReconnected(listener: () => void): () => void;
-  /** Waits for the commands on their way if there is a connection, then ends. Can be called twice. */
+  /** Waits for the commands on their way, then ends. Can be called twice. */
   close(): Promise<void>;
 }
 
 /** @throws UpstreamError when Redis does not answer within `connectTimeoutMs`; TypeError for a malformed URL */
 export async function openRedis(options: RedisOptions): Promise<RedisConnection> {
   const target = parseRedisUrl(options.url);
-  if (target.kind === 'cluster') throw new TypeError(`A Redis ${target.kind} cannot be used yet.`);
   const linkOptions: Omit<RedisLinkOptions, 'purpose'> = {
     target,
     logger: options.logger,
@@ -66,14 +66,16 @@ export async function openRedis(options: RedisOptions): Promise<RedisConnection>
     now: options.now ?? (() => performance.now()),
     random: options.random ?? Math.random,
   };
-  const link = await RedisLink.open({ ...linkOptions, purpose: 'commands' });
-  const runner = new CommandRunner(link, { timeoutMs: linkOptions.commandTimeoutMs, now: linkOptions.now });
-  const client = toBoundedCommands(link, runner);
+  const isCluster = target.kind === 'cluster';
+  const openLinks = isCluster ? openClusterLinks : openSingleLinks;
+  const links = await openLinks({ ...linkOptions, purpose: 'commands' });
+  const runner = new CommandRunner(links, { timeoutMs: linkOptions.commandTimeoutMs, now: linkOptions.now });
+  const client = toBoundedCommands(runner);
   const subscribers = new Set<RedisSubscriber>();
   return {
     client,
     prefix: options.prefix ?? 'mcp:',
-    isCluster: false,
+    isCluster,
     runScript: (script, keys, args) => runner.runScript(script, keys, args),
     createSubscriber: async () => {
       const subscriber = await createRedisSubscriber({ ...linkOptions, purpose: 'messages' });
@@ -83,11 +85,11 @@ export async function openRedis(options: RedisOptions): Promise<RedisConnection>
     check: async () => {
       await client.ping();
     },
-    onReconnected: (listener) => link.onReconnected(listener),
+    onReconnected: (listener) => links.onReconnected(listener),
     close: async () => {
       await Promise.all([...subscribers].map((subscriber) => subscriber.close()));
-      if (link.isReady) await runner.waitUntilIdle();
-      link.close();
+      await runner.waitUntilIdle();
+      links.close();
     },
   };
 }

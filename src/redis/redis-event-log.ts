@@ -1,5 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { UpstreamError } from '../errors.ts';
 import type { SealedBox } from '../mcp/sealed-box.ts';
-import { parseStreamId, type EventLog, type LoggedEvent, type LogSlice } from '../sessions/event-log.ts';
+import {
+  type AppendOptions,
+  parseStreamId,
+  type EventLog,
+  type LoggedEvent,
+  type LogSlice,
+} from '../sessions/event-log.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { RedisConnection } from './redis-connection.ts';
 import { appendEvent } from './scripts/append-event.ts';
@@ -37,6 +45,9 @@ const eventOverheadBytes = 64;
 /** What follows the stream in an event's id, in its one spelling: the stream's epoch and the event's position. */
 const placePattern = /^([1-9]\d{0,14})-(0|[1-9]\d{0,14})$/;
 
+/** Between attempts of an append while Redis is away; each waits for the connection, too. */
+const repeatMs = 50;
+
 /** Streams in Redis, shared by all instances: an append, a read and an end are one round trip each. */
 export function createRedisEventLog(options: RedisEventLogOptions): EventLog {
   return new RedisEventLog(options);
@@ -71,24 +82,28 @@ class RedisEventLog implements EventLog {
     sessionId: string,
     streamId: string,
     data: string,
-    options: { isTerminal?: boolean } = {},
+    options: AppendOptions = {},
   ): Promise<string | undefined> {
     if (!isSessionId(sessionId)) return undefined;
     const keys = toSessionKeys(this.#redis.prefix, sessionId);
-    const place = await this.#redis.runScript(
-      appendEvent,
-      [keys.ended, keys.streams, `${keys.streamPrefix}${streamId}`],
-      [
-        this.#clockArg(),
-        streamId,
-        this.#seal.seal('event', [sessionId, streamId], data),
-        options.isTerminal === true ? '1' : '',
-        ...this.#bounds,
-        this.#retainMs,
-        this.#idleTtlMs,
-        keys.streamPrefix,
-      ],
-    );
+    // Sealed once: the script knows an event that is repeated by its sealed text.
+    const sealed = this.#seal.seal('event', [sessionId, streamId], data);
+    const run = (): Promise<unknown> =>
+      this.#redis.runScript(
+        appendEvent,
+        [keys.ended, keys.streams, `${keys.streamPrefix}${streamId}`],
+        [
+          this.#clockArg(),
+          streamId,
+          sealed,
+          options.isTerminal === true ? '1' : '',
+          ...this.#bounds,
+          this.#retainMs,
+          this.#idleTtlMs,
+          keys.streamPrefix,
+        ],
+      );
+    const place = await repeatWhileAway(run, options.waitMs ?? 0);
     return typeof place === 'string' ? `${streamId}_${place}` : undefined;
   }
 
@@ -138,5 +153,17 @@ class RedisEventLog implements EventLog {
 
   #clockArg(): string {
     return this.#now === undefined ? '' : String(this.#now());
+  }
+}
+
+async function repeatWhileAway(run: () => Promise<unknown>, waitMs: number): Promise<unknown> {
+  const until = performance.now() + waitMs;
+  for (;;) {
+    try {
+      return await run();
+    } catch (error) {
+      if (!(error instanceof UpstreamError) || performance.now() >= until) throw error;
+    }
+    await sleep(repeatMs);
   }
 }

@@ -9,7 +9,7 @@ import { createClient, type RedisClientType } from 'redis';
 import { UpstreamError } from '../errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { findMaster, requireMaster, toNodeOptions } from './redis-nodes.ts';
-import type { RedisTarget } from './redis-url.ts';
+import type { RedisNode, RedisTarget } from './redis-url.ts';
 
 /** What a link is made with. Times in milliseconds. */
 export interface RedisLinkOptions {
@@ -46,16 +46,23 @@ export class RedisLink {
   #silentSince: number | undefined;
   #lastGivenUpAt = Number.NEGATIVE_INFINITY;
   #wasReady = false;
+  #attempts = 0;
 
   private constructor(options: RedisLinkOptions) {
     this.#options = options;
     this.#lastReplyAt = options.now();
   }
 
-  /** @throws UpstreamError when there is no connection within `connectTimeoutMs` */
-  static async open(options: RedisLinkOptions): Promise<RedisLink> {
+  /** One that has no connection yet. */
+  static start(options: RedisLinkOptions): RedisLink {
     const link = new RedisLink(options);
     void link.#stayConnected();
+    return link;
+  }
+
+  /** @throws UpstreamError when there is no connection within `connectTimeoutMs` */
+  static async open(options: RedisLinkOptions): Promise<RedisLink> {
+    const link = RedisLink.start(options);
     try {
       await link.waitUntilReady(options.now() + options.connectTimeoutMs);
     } catch (error) {
@@ -71,7 +78,7 @@ export class RedisLink {
    * @throws UpstreamError while there is none
    */
   get client(): RedisClientType {
-    if (this.#client === undefined) throw this.#toUnreachable();
+    if (this.#client === undefined) throw this.toUnreachable();
     return this.#client;
   }
 
@@ -81,20 +88,30 @@ export class RedisLink {
 
   /** @param deadline by this link's clock @throws UpstreamError when it passes, and once this link is closed */
   async waitUntilReady(deadline: number): Promise<void> {
+    if (!(await this.isReadyBy(deadline))) throw this.toUnreachable();
+  }
+
+  /** @param time by this link's clock @throws UpstreamError once this link is closed, and when too many wait */
+  async isReadyBy(time: number): Promise<boolean> {
     if (this.#closing.signal.aborted) throw new UpstreamError('redis', 'The connection to Redis is closed');
-    if (this.isReady) return;
-    const remainingMs = deadline - this.#options.now();
-    if (remainingMs <= 0 || this.#waiting.size >= maxWaiting) throw this.#toUnreachable();
-    await new Promise<void>((resolve, reject) => {
+    if (this.isReady) return true;
+    const remainingMs = time - this.#options.now();
+    if (this.#waiting.size >= maxWaiting) throw this.toUnreachable();
+    if (remainingMs <= 0) return false;
+    return new Promise<boolean>((resolve) => {
       const settle = (): void => {
         clearTimeout(timer);
         this.#waiting.delete(settle);
-        if (this.isReady) resolve();
-        else reject(this.#toUnreachable());
+        resolve(this.isReady);
       };
       const timer = setTimeout(settle, remainingMs);
       this.#waiting.add(settle);
     });
+  }
+
+  /** What to tell who waited in vain. */
+  toUnreachable(): UpstreamError {
+    return new UpstreamError('redis', 'Redis cannot be reached', { cause: this.#lastError });
   }
 
   /** Calls `listener` at every connection after the first. @returns a function that ends that */
@@ -153,7 +170,7 @@ export class RedisLink {
 
   async #connect(): Promise<RedisClientType> {
     const { target, connectTimeoutMs } = this.#options;
-    const node = target.kind === 'sentinel' ? await findMaster(target, connectTimeoutMs) : target.nodes[0];
+    const node = await this.#locate();
     // The cast drops the type parameters of modules that are not used.
     const client = createClient(toNodeOptions(target, node, connectTimeoutMs)) as RedisClientType;
     client.on('error', (error: unknown) => this.#noteFailure(error));
@@ -178,6 +195,14 @@ export class RedisLink {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  async #locate(): Promise<RedisNode> {
+    const { target, connectTimeoutMs } = this.#options;
+    if (target.kind === 'sentinel') return findMaster(target, connectTimeoutMs);
+    // In a cluster any node will do: this one receives messages, which all of them pass on.
+    this.#attempts += 1;
+    return target.nodes[(this.#attempts - 1) % target.nodes.length] ?? target.nodes[0];
   }
 
   /** Resolves when the connection is lost, given up or closed. */
@@ -216,9 +241,5 @@ export class RedisLink {
     this.#wasReady = true;
     if (!isFirst) for (const listener of this.#reconnectListeners) listener();
     for (const settle of this.#waiting) settle();
-  }
-
-  #toUnreachable(): UpstreamError {
-    return new UpstreamError('redis', 'Redis cannot be reached', { cause: this.#lastError });
   }
 }

@@ -31,6 +31,8 @@ export function toNodeOptions(
     disableOfflineQueue: true,
     disableClientInfo: true,
     maintNotifications: 'disabled',
+    // Ours are bounded anyway. The client's own bound makes a timer per command that fires, seconds later, each time.
+    commandOptions: { timeout: 0 },
   };
 }
 

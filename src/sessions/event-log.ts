@@ -12,6 +12,14 @@ export type LogSlice =
   /** The cursor is not, or no longer, in the log: what followed it cannot be known. */
   | { readonly kind: 'gap' };
 
+/** How a message is stored. */
+export interface AppendOptions {
+  /** Nothing may follow; the stream is complete. Default no. */
+  readonly isTerminal?: boolean;
+  /** How long to go on trying while a shared store is away. Default 0: no longer than any request. */
+  readonly waitMs?: number;
+}
+
 /**
  * The messages of a session's resumable streams. Stored first, then written: an event that a client has seen can
  * always be resumed from while the log keeps it.
@@ -24,14 +32,14 @@ export interface EventLog {
   /**
    * Stores one message at the end of a stream.
    *
-   * @param options.isTerminal nothing may follow; the stream is complete
    * @returns the event's id, or `undefined` when the stream is complete or its session was ended
+   * @throws UpstreamError when the shared store cannot be reached; the message may have been stored
    */
   append(
     sessionId: string,
     streamId: string,
     data: string,
-    options?: { isTerminal?: boolean },
+    options?: AppendOptions,
   ): Promise<string | undefined>;
   /** Events that follow `afterEventId` on its own stream, oldest first, at most `limit`. */
   read(sessionId: string, afterEventId: string, limit: number): Promise<LogSlice>;

@@ -12,6 +12,7 @@ const sets: readonly RequirementSet[] = ['2026-07-28', '2025-11-25'];
 const fixtures: readonly Fixture[] = ['definition', 'sdk'];
 const runTimeoutMs = 250_000;
 const fewestScenarios = 30;
+const maxShownLogChars = 10_000;
 
 /**
  * Declares the tests; to be awaited at the top level of a test file, because every scenario becomes a test, and tests
@@ -71,10 +72,15 @@ export async function describeConformance(
         }
         test(scenario, () => {
           const problems = listProblems(scenario, results);
-          const logs = everything?.readLogs() ?? [];
+          const logs = (everything?.readLogs() ?? []).map((log) => log.slice(-maxShownLogChars));
           expect(problems, [...problems, 'The logs of the fixture:', ...logs].join('\n')).toEqual([]);
         });
       }
+    });
+
+    test('no process logged an error', () => {
+      const lines = (everything?.readLogs() ?? []).flatMap((log) => log.split('\n'));
+      expect(lines.filter((line) => line.includes('"level":"error"'))).toEqual([]);
     });
 
     test('every process took part', () => {

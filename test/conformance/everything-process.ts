@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 const startTimeoutMs = 60_000;
 const stopTimeoutMs = 15_000;
-const maxLogChars = 20_000;
+const maxLogChars = 500_000;
 const builtServe = fileURLToPath(
   new URL('../../dist-tools/test/conformance/everything/serve.js', import.meta.url),
 );

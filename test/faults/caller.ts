@@ -81,13 +81,22 @@ export async function connectSdk(target: Target, era: 'legacy' | 'modern', sight
   };
 }
 
-/** No library between: what is on the wire. Resumes with `Last-Event-ID` when its stream is cut. */
-export async function connectRawLegacy(target: Target, sight: Sight): Promise<Caller> {
+/**
+ * No library between: what is on the wire. Resumes with `Last-Event-ID` when its stream is cut.
+ *
+ * @param options.cutAfter it cuts its streams itself, each time that it has read so many messages. Default never
+ */
+export async function connectRawLegacy(
+  target: Target,
+  sight: Sight,
+  options: { readonly cutAfter?: number } = {},
+): Promise<Caller> {
+  const { cutAfter = Infinity } = options;
   const session = await initialize(target);
   sight.initialized += 1;
   let nextId = 1;
   return {
-    name: 'raw, legacy',
+    name: cutAfter === Infinity ? 'raw, legacy' : 'raw, legacy, cutting its streams',
     era: 'legacy',
     calls: ['record', 'stream'],
     call: async (call) => {
@@ -96,7 +105,7 @@ export async function connectRawLegacy(target: Target, sight: Sight): Promise<Ca
       let reply = see(sight, await postLegacy(target, session, message, signal));
       let lastEventId: string | undefined;
       for (;;) {
-        const read = await readReply(reply, call, (id) => (lastEventId = id));
+        const read = await readReply(reply, call, { cutAfter, onEventId: (id) => (lastEventId = id) });
         if (read.kind === 'answered') return toText(read.message);
         if (lastEventId === undefined) throw read.error;
         reply = await resume(target, session, { lastEventId, signal, sight });
@@ -115,7 +124,7 @@ export function connectRawModern(target: Target, sight: Sight): Caller {
     call: async (call) => {
       const signal = AbortSignal.timeout(patienceMs);
       const reply = see(sight, await postModern(target, 'tools/call', toParams(call), signal));
-      const read = await readReply(reply, call, () => undefined);
+      const read = await readReply(reply, call);
       if (read.kind === 'answered') return toText(read.message);
       throw read.error;
     },
@@ -143,16 +152,23 @@ type Read =
   | { readonly kind: 'answered'; readonly message: WireMessage }
   | { readonly kind: 'cut'; readonly error: Error };
 
-async function readReply(reply: Response, call: Call, onEventId: (id: string) => void): Promise<Read> {
+async function readReply(
+  reply: Response,
+  call: Call,
+  options: { readonly cutAfter?: number; readonly onEventId?: (id: string) => void } = {},
+): Promise<Read> {
+  let messagesLeft = options.cutAfter ?? Infinity;
   if (!reply.ok) throw Object.assign(new Error(await reply.text()), { status: reply.status });
   if (!isEventStream(reply)) return { kind: 'answered', message: (await reply.json()) as WireMessage };
   try {
     for await (const { id, data } of readEvents(reply)) {
-      if (id !== undefined) onEventId(id);
+      if (id !== undefined) options.onEventId?.(id);
       if (data === '') continue;
       const message = JSON.parse(data) as WireMessage;
       if (message.method === undefined) return { kind: 'answered', message };
       onStepOf(message, call);
+      messagesLeft -= 1;
+      if (messagesLeft === 0) return { kind: 'cut', error: new Error('terminated: by the caller') };
     }
   } catch (error) {
     if (error instanceof Error && error.name === 'TimeoutError') throw error;

@@ -4,6 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { defineServer, defineTool } from 'mooring';
 import { z } from 'zod';
 
+/** An answer that was lost on its way is told to the caller after this time. */
+const answerWithinMs = 5000;
+
 /** One append is one write: lines of several processes do not mix, and each is there before the tool answers. */
 function note(file, call) {
   appendFileSync(file, `${call}\n`);
@@ -41,7 +44,9 @@ export const server = defineServer({
       description: 'Asks for a name, notes the call once it has it, and answers with the call.',
       input: z.object({ file: z.string(), call: z.string() }),
       async handler({ file, call }, context) {
-        const answer = await context.elicit('Who?', z.object({ name: z.string() }));
+        const answer = await context.elicit('Who?', z.object({ name: z.string() }), {
+          timeoutMs: answerWithinMs,
+        });
         if (answer.action !== 'accept') return `not ${call}`;
         note(file, call);
         return call;

@@ -61,6 +61,7 @@ export async function startScene(): Promise<Scene> {
   });
   const all: EndedCall[] = [];
   const lines: string[] = [];
+  let allLost = 0;
   return {
     fleet,
     redis,
@@ -86,7 +87,9 @@ export async function startScene(): Promise<Scene> {
         await Promise.all([...callers, ...newcomers].map((caller) => caller.close()));
         const ended = [...load.ended, ...extra];
         all.push(...ended);
-        lines.push(renderTally(title, toTally(ended, file, stepsOfStream)));
+        const lost = countLost(sight);
+        allLost += lost;
+        lines.push(renderTally(title, toTally(ended, file, stepsOfStream), lost));
       }
       return {
         tally: toTally([...load.ended, ...extra], file, stepsOfStream),
@@ -96,7 +99,7 @@ export async function startScene(): Promise<Scene> {
       };
     },
     stop: async () => {
-      lines.push(renderTally('in all', toTally(all, file, stepsOfStream)));
+      lines.push(renderTally('in all', toTally(all, file, stepsOfStream), allLost));
       await fleet.stop();
       await redis.stop();
       rmSync(folder, { recursive: true, force: true });
@@ -118,8 +121,14 @@ async function connectAll(fleet: Fleet, sight: Sight): Promise<readonly Caller[]
     connectSdk(fleet, 'legacy', sight),
     connectSdk(fleet, 'modern', sight),
     connectRawLegacy(fleet, sight),
-    connectRawModern(fleet, sight),
+    connectRawLegacy(fleet, sight, { cutAfter: 3 }),
+    Promise.resolve(connectRawModern(fleet, sight)),
   ]);
+}
+
+/** Replies that tell a client that its session or its key is unknown. */
+function countLost({ statuses }: Sight): number {
+  return (statuses.get(404) ?? 0) + (statuses.get(401) ?? 0);
 }
 
 function countSucceeded({ ended }: Load, name: string): number {

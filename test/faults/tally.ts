@@ -19,15 +19,18 @@ export interface EndedCall {
 export interface Tally {
   readonly calls: number;
   readonly succeeded: number;
-  readonly failed: Readonly<Record<string, number>>;
+  /** By what the caller was told. */
+  readonly failed: Readonly<Record<string, readonly string[]>>;
   /** Calls whose tool ran, whatever the caller was told. */
   readonly executed: number;
   /** Calls whose tool ran more than once. */
   readonly twice: readonly string[];
   /** Calls that succeeded without a run of their tool. */
   readonly unexecuted: readonly string[];
-  /** Calls whose events came twice or out of order, or, of those that succeeded, with a gap. */
+  /** Calls whose events came twice or out of order. */
   readonly disordered: readonly string[];
+  /** Calls that brought fewer events than there were: with a gap, or, of those that succeeded, without the last. */
+  readonly incomplete: readonly string[];
   readonly slowestFailureMs: number;
   readonly slowestSuccessMs: number;
 }
@@ -42,7 +45,8 @@ export async function endCall(
   let failure: string | undefined;
   try {
     const text = await run((step) => steps.push(step));
-    if (text !== about.call) failure = `other: answered ${text.slice(0, 100)}`;
+    // A tool that says what went wrong has answered.
+    if (text !== about.call) failure = text === '' ? 'no text' : text.slice(0, 100);
   } catch (error) {
     failure = toFailureKind(error);
   }
@@ -55,11 +59,14 @@ export async function endCall(
  */
 export function toTally(ended: readonly EndedCall[], file: string, stepsOfStream: number): Tally {
   const runs = readRuns(file);
-  const failed: Record<string, number> = {};
-  for (const { failure } of ended) if (failure !== undefined) failed[failure] = (failed[failure] ?? 0) + 1;
-  const isDisordered = ({ name, steps, failure }: EndedCall): boolean =>
-    steps.some((step, index) => step !== index + 1) ||
-    (name === 'stream' && failure === undefined && steps.length !== stepsOfStream);
+  const failed: Record<string, string[]> = {};
+  for (const call of ended) {
+    if (call.failure !== undefined) (failed[call.failure] ??= []).push(toShown(call));
+  }
+  const isDisordered = ({ steps }: EndedCall): boolean =>
+    steps.some((step, index) => step <= (steps[index - 1] ?? 0));
+  const isIncomplete = ({ name, steps, failure }: EndedCall): boolean =>
+    steps.length < (name === 'stream' && failure === undefined ? stepsOfStream : Math.max(0, ...steps));
   const slowest = (calls: readonly EndedCall[]): number => Math.max(0, ...calls.map(({ tookMs }) => tookMs));
   return {
     calls: ended.length,
@@ -69,21 +76,23 @@ export function toTally(ended: readonly EndedCall[], file: string, stepsOfStream
     twice: ended.filter(({ call }) => (runs.get(call) ?? 0) > 1).map(toShown),
     unexecuted: ended.filter(({ call, failure }) => failure === undefined && !runs.has(call)).map(toShown),
     disordered: ended.filter(isDisordered).map(toShown),
+    incomplete: ended.filter(isIncomplete).map(toShown),
     slowestFailureMs: slowest(ended.filter(({ failure }) => failure !== undefined)),
     slowestSuccessMs: slowest(ended.filter(({ failure }) => failure === undefined)),
   };
 }
 
-/** One line for people. */
-export function renderTally(title: string, tally: Tally): string {
-  const failures = Object.entries(tally.failed).map(([kind, count]) => `${count} ${kind}`);
+/** One line for people. @param lost replies that called a session or a key unknown */
+export function renderTally(title: string, tally: Tally, lost: number): string {
+  const failures = Object.entries(tally.failed).map(([kind, calls]) => `${calls.length} ${kind}`);
   const failed = tally.calls - tally.succeeded;
   return [
     `${title}:`,
     `${tally.calls} calls, ${tally.succeeded} succeeded, ${failed} failed`,
     ...(failures.length === 0 ? [] : [`(${failures.join(', ')})`]),
     `| executed ${tally.executed}, twice ${tally.twice.length},`,
-    `succeeded unexecuted ${tally.unexecuted.length}, events disordered ${tally.disordered.length}`,
+    `succeeded unexecuted ${tally.unexecuted.length} | events twice or out of order in ${tally.disordered.length},`,
+    `missing in ${tally.incomplete.length} | sessions called unknown ${lost} times`,
     `| slowest failure ${tally.slowestFailureMs} ms, slowest success ${tally.slowestSuccessMs} ms`,
   ].join(' ');
 }
@@ -96,6 +105,6 @@ function readRuns(file: string): ReadonlyMap<string, number> {
   return runs;
 }
 
-function toShown({ call, caller, name, failure, steps }: EndedCall): string {
-  return `${caller}: ${name} ${call}, ${failure ?? 'succeeded'}, steps ${steps.join(' ')}`;
+function toShown({ call, caller, name, failure, steps, tookMs }: EndedCall): string {
+  return `${caller}: ${name} ${call}, ${failure ?? 'succeeded'} after ${tookMs} ms, steps ${steps.join(' ')}`;
 }

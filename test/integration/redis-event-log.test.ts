@@ -1,8 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { RedisConnection } from '../../src/redis/redis-connection.ts';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { UpstreamError } from '../../src/errors.ts';
+import { openRedis, type RedisConnection } from '../../src/redis/redis-connection.ts';
 import { createRedisEventLog, type RedisEventLogOptions } from '../../src/redis/redis-event-log.ts';
 import { describeEventLog } from '../../src/sessions/event-log.contract.ts';
 import type { EventLog } from '../../src/sessions/event-log.ts';
+import { startRedis } from '../redis-server.ts';
+import { startTcpProxy } from '../tcp-proxy.ts';
 import { createTestBox, createTestLog, startRedisBench, type RedisBench } from './redis-bench.ts';
 
 let bench: RedisBench;
@@ -140,5 +143,50 @@ describe('the count of a session’s bytes', () => {
     const index = await redis.client.hGetAll(`${redis.prefix}session:{s}:streams`);
     expect(Number(index['.bytes'])).toBeLessThan(4096);
     expect(index['=gone']).toBeUndefined();
+  });
+});
+
+describe('an append whose connection is cut', () => {
+  it('is stored once, whether or not it had been before', async () => {
+    const server = await startRedis();
+    onTestFinished(() => server.stop());
+    const proxy = await startTcpProxy(server.port);
+    onTestFinished(() => proxy.close());
+    const { logger } = createTestLog();
+    const redis = await openRedis({ url: `redis://127.0.0.1:${proxy.port}`, logger });
+    onTestFinished(() => redis.close());
+    const log = createRedisEventLog({ redis, box: createTestBox(), logger });
+    const priming = await append(log, 'p', '');
+    const data = Array.from({ length: 20 }, (_, index) => String(index));
+    for (const text of data) {
+      server.pause();
+      const appended = append(log, 'p', text);
+      // The command leaves in a later turn; odd ones are cut before that.
+      if (Number(text) % 2 === 0) await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+      proxy.cut();
+      server.resume();
+      await appended;
+    }
+    const slice = await log.read('s', priming, 100);
+    expect(slice.kind === 'events' && slice.events.map((event) => event.data)).toEqual(data);
+  });
+
+  it('is repeated for as long as it may wait', async () => {
+    const server = await startRedis({ isPersistent: true });
+    onTestFinished(() => server.stop());
+    const { logger } = createTestLog();
+    const redis = await openRedis({ url: server.url, logger, commandTimeoutMs: 200 });
+    onTestFinished(() => redis.close());
+    const log = createRedisEventLog({ redis, box: createTestBox(), logger });
+    const priming = await append(log, 'p', '');
+    await server.kill();
+    const patient = log.append('s', 'p', 'patient', { isTerminal: true, waitMs: 10_000 });
+    await expect(log.append('s', 'q', 'impatient')).rejects.toThrow(UpstreamError);
+    await server.restart();
+    expect(await patient).toBeDefined();
+    expect(await log.read('s', priming, 9)).toMatchObject({
+      events: [{ data: 'patient' }],
+      isComplete: true,
+    });
   });
 });

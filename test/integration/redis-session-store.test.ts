@@ -264,6 +264,25 @@ describe('the cap of a principal', () => {
     expect(living.filter((record) => record !== undefined)).toHaveLength(5);
   });
 
+  it('may be lowered: sessions opened later end those that are too many', async () => {
+    const { stores, redis } = openStores({ maxPerPrincipal: 1000 });
+    const { logger } = createTestLog();
+    for (let index = 0; index < 300; index += 1) await stores[0].create(toFreshRecord(`s${index}`));
+    const strict = createRedisSessionStore({
+      redis,
+      box: createTestBox(),
+      logger,
+      idleTtlMs: 60_000,
+      maxPerPrincipal: 2,
+    });
+    const evicted = [
+      ...(await strict.create(toFreshRecord('x'))),
+      ...(await strict.create(toFreshRecord('y'))),
+    ];
+    expect(new Set(evicted).size).toBe(300);
+    for (const id of ['x', 'y']) expect(await strict.load(id)).toBeDefined();
+  });
+
   it('is kept by a count that holds sessions which never came to be', async () => {
     const { stores, redis } = openStores({ maxPerPrincipal: 3 });
     await stores[0].create(toFreshRecord('a'));

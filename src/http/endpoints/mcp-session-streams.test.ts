@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ServerChange } from '../../mcp/dispatch-target.ts';
 import { defineResource, defineTool } from '../../mcp/server-definition.ts';
+import { standalone } from '../../mcp/session-listeners.ts';
 import {
   createGate,
   createPrincipal,
@@ -124,6 +125,19 @@ describe('the standalone stream', () => {
     await engine.changes.publish(updated('x://a'));
     await until(() => resumed.messages.length >= 4, 'the message after the gap');
     expect(resumed.isEnded).toBe(false);
+  });
+
+  it('ends for good, without a word in the log, when its session was ended and only the log tells', async () => {
+    const { client, lines, shared } = await createServer();
+    const session = await client.initialize();
+    const stream = await session.listen();
+    await shared.sessions.end(session.id);
+    await shared.events.end(session.id);
+    await shared.bus.publish(`session.${session.id}`, standalone);
+    await stream.untilEnded();
+    // The priming event and nothing since: no hint to come back to a session that is gone.
+    expect(stream.events.length).toBe(1);
+    expect(lines.filter(({ level }) => level === 'error')).toEqual([]);
   });
 
   it('refuses a Last-Event-ID that is no event id', async () => {

@@ -2,6 +2,9 @@ import { defineScript, type RedisScript } from '../redis-script.ts';
 import { sessionLua } from './lua-session.ts';
 import { streamsLua } from './lua-streams.ts';
 
+/** How many events of a stream are looked at for one that is being repeated: other writers may have come between. */
+const repeatedWithin = 3;
+
 /**
  * Stores one event at the end of a stream, and keeps the bounds of its session.
  *
@@ -10,6 +13,9 @@ import { streamsLua } from './lua-streams.ts';
  *       streams, 7 most bytes of the session, 8 what an event counts for beside its text in bytes, 9 how long a complete
  *       stream stays in ms, 10 how long a stream stays without use in ms, 11 prefix of stream keys
  * Result  the event's id; nil when the stream is complete or the session was ended
+ *
+ * Of the same sealed event it stores one: sealing makes each text another, so one that is there is being repeated by a
+ * writer that was not told of its success. It may repeat the last few; a writer goes on only once it is told.
  *
  * Closes the races of two writers of one terminal event, of an event that follows it, and of one that comes after the
  * end of its session: each would otherwise check, then write.
@@ -65,6 +71,14 @@ end
 
 local state = redis.call('HGET', streams, '=' .. streamId)
 local known = state and parseStream(state)
+if known and isWhole(stream, known) then
+  for back, event in ipairs(redis.call('LRANGE', stream, -${repeatedWithin}, -1)) do
+    if string.sub(event, -#ARGV[3]) == ARGV[3] then
+      local count = math.min(${repeatedWithin}, known.next - known.first)
+      return string.format('%d-%d', known.epoch, known.next - count + back - 1)
+    end
+  end
+end
 if known and known.completedAt > 0 and now < known.completedAt + retainMs then return false end
 if known and (known.completedAt > 0 or not isWhole(stream, known)) then
   -- Past its time; or it expired by itself, and goes on as another.
@@ -113,8 +127,9 @@ if total > maxBytes then
 end
 
 redis.call('HSET', streams, '.bytes', total)
-redis.call('PEXPIRE', stream, ARGV[4] == '1' and retainMs or idleTtlMs)
-redis.call('PEXPIRE', streams, math.max(idleTtlMs, retainMs))
+redis.call('PEXPIRE', stream, toTtl(ARGV[4] == '1' and retainMs or idleTtlMs, ARGV[1]))
+redis.call('PEXPIRE', streams, toTtl(math.max(idleTtlMs, retainMs), ARGV[1]))
 return id
 `,
+  { isRepeatable: true },
 );

@@ -20,7 +20,7 @@ if present and not isOver(present, now, idleTtlMs) then return 0 end
 redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
 local ttlMs = math.min(idleTtlMs, tonumber(ARGV[3]) - now)
 if ttlMs > 0 then
-  redis.call('SET', KEYS[1], string.format('%013d', now) .. ARGV[3] .. ARGV[4], 'PX', ttlMs)
+  redis.call('SET', KEYS[1], string.format('%013d', now) .. ARGV[3] .. ARGV[4], 'PX', toTtl(ttlMs, ARGV[1]))
 end
 return 1
 `,

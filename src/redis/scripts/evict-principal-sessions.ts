@@ -5,8 +5,8 @@ import { sessionLua } from './lua-session.ts';
  * Brings a principal's sessions back to the cap: takes the longest-idle out of the count, to be ended by the caller.
  *
  * KEYS  1 sessions of the principal
- * ARGV  1 now or '', 2 cap, 3 how many to look at beyond the excess, 4 how long a session may take to be written in ms,
- *       5 the caller's own new member, then pairs: a member that the caller looked at; when its session was last used,
+ * ARGV  1 now or '', 2 cap, 3 how many to look at beyond the excess, 4 most to look at, 5 how long a session may take to
+ *       be written in ms, 6 the caller's own new member, then pairs: a member that the caller looked at; when its session was last used,
  *       or 'over', or 'absent'
  * Result  two lists: members taken out; members to look at next, empty when the cap is kept
  *
@@ -19,19 +19,19 @@ export const evictPrincipalSessions: RedisScript = defineScript(
   `${sessionLua}
 local now = clock(ARGV[1])
 local cap = tonumber(ARGV[2])
-local known = { [ARGV[5]] = 'kept' }
-for index = 6, #ARGV, 2 do
+local known = { [ARGV[6]] = 'kept' }
+for index = 7, #ARGV, 2 do
   local member, use = ARGV[index], ARGV[index + 1]
   if use == 'over' then
     redis.call('ZREM', KEYS[1], member)
   elseif use == 'absent' then
     local score = tonumber(redis.call('ZSCORE', KEYS[1], member) or 0)
-    if score <= now - tonumber(ARGV[4]) then
+    if score <= now - tonumber(ARGV[5]) then
       redis.call('ZREM', KEYS[1], member)
     else
       known[member] = 'kept'
     end
-  elseif member ~= ARGV[5] then
+  elseif member ~= ARGV[6] then
     redis.call('ZADD', KEYS[1], 'XX', 'GT', use, member)
     known[member] = 'idle'
   end
@@ -40,9 +40,10 @@ end
 local excess = redis.call('ZCARD', KEYS[1]) - cap
 local evicted = {}
 if excess <= 0 then return { evicted, {} } end
-for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, excess + #ARGV)) do
+for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, #ARGV)) do
   if known[member] == nil then
-    return { evicted, redis.call('ZRANGE', KEYS[1], 0, excess - #evicted + tonumber(ARGV[3]) - 1) }
+    local look = math.min(excess - #evicted + tonumber(ARGV[3]), tonumber(ARGV[4]))
+    return { evicted, redis.call('ZRANGE', KEYS[1], 0, look - 1) }
   end
   if known[member] == 'idle' then
     redis.call('ZREM', KEYS[1], member)

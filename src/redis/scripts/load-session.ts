@@ -24,7 +24,7 @@ local idleTtlMs = tonumber(ARGV[2])
 local usedAt, expiresAt = head(text)
 if now >= usedAt + idleTtlMs or now >= expiresAt then return false end
 if ARGV[4] ~= '' and now - usedAt >= tonumber(ARGV[4]) then
-  local ttlMs = math.min(idleTtlMs, expiresAt - now)
+  local ttlMs = toTtl(math.min(idleTtlMs, expiresAt - now), ARGV[1])
   redis.call('SETRANGE', KEYS[1], 0, string.format('%013d', now))
   redis.call('PEXPIRE', KEYS[1], ttlMs)
   redis.call('PEXPIRE', KEYS[2], ttlMs)

@@ -25,8 +25,8 @@ local isComplete = known.completedAt > 0
 if isComplete and clock(ARGV[1]) >= known.completedAt + retainMs then return false end
 if known.epoch ~= tonumber(ARGV[3]) or position < known.first or position >= known.next then return false end
 if not isWhole(KEYS[2], known) then return false end
-redis.call('PEXPIRE', KEYS[1], math.max(idleTtlMs, retainMs))
-if not isComplete then redis.call('PEXPIRE', KEYS[2], idleTtlMs) end
+redis.call('PEXPIRE', KEYS[1], toTtl(math.max(idleTtlMs, retainMs), ARGV[1]))
+if not isComplete then redis.call('PEXPIRE', KEYS[2], toTtl(idleTtlMs, ARGV[1])) end
 local last = math.min(position + tonumber(ARGV[5]), known.next - 1)
 local reply = { isComplete and last == known.next - 1 and 1 or 0 }
 if last == position then return reply end
