@@ -9,6 +9,8 @@ import { createRedisInstances } from './redis-instances.ts';
 import { createRedisMessageBus } from './redis-message-bus.ts';
 import { createRedisSessionStore } from './redis-session-store.ts';
 
+const minEndedTtlMs = 15 * 60_000;
+
 /** What sharing over Redis is made of. */
 export interface OnRedisOptions {
   /** See `parseRedisUrl`. */
@@ -25,11 +27,14 @@ export async function openOnRedis(options: OnRedisOptions): Promise<Sharing> {
   const { config, logger, box, url, instanceId } = options;
   const redis = await openRedis({ url, logger });
   const idleTtlMs = config.sessions.sessionIdleTtlSeconds * 1000;
+  // A call that outlives its session's end must not begin a stream anew.
+  const endedTtlMs = Math.max(minEndedTtlMs, 2 * config.calls.callTimeoutMs);
   const sessions = createRedisSessionStore({
     redis,
     box,
     logger,
     idleTtlMs,
+    endedTtlMs,
     maxPerPrincipal: config.sessions.maxSessionsPerPrincipal,
   });
   const events = createRedisEventLog({
@@ -37,6 +42,7 @@ export async function openOnRedis(options: OnRedisOptions): Promise<Sharing> {
     box,
     logger,
     idleTtlMs,
+    endedTtlMs,
     maxEventsPerStream: config.streams.eventLogMaxEvents,
   });
   const bus = await createRedisMessageBus({
