@@ -24,23 +24,25 @@ export interface Sample {
 }
 
 /** A case whose server runs and whose connections have what they need. */
-export interface PreparedCase {
+export interface PreparedCase extends Measured {
   readonly benchCase: BenchCase;
   readonly server: ServerProcess;
-  readonly templates: readonly CallTemplate[];
 }
 
 /** What a sample is taken of: calls, and who is measured while they are answered. */
 export interface Measured {
   readonly server: { measure(): Promise<Measurement> };
   readonly templates: readonly (CallTemplate | CallTurns)[];
+  /** The Redis that the server uses: its time is not that of other programs. */
+  readonly redis?: { measure(): Promise<{ readonly cpuMicros: number }> } | undefined;
 }
 
 /** @throws Error when the server does not start or refuses to open sessions */
 export async function prepareCase(benchCase: BenchCase, pool: ServerPool): Promise<PreparedCase> {
   const server = await pool.load(benchCase.serverKey, benchCase.server);
   const prepared = Array.from({ length: connectionCount }, () => prepareCall(server, benchCase.era));
-  return { benchCase, server, templates: await Promise.all(prepared) };
+  const redis = benchCase.server.needsRedis === true ? await pool.loadRedis() : undefined;
+  return { benchCase, server, templates: await Promise.all(prepared), redis };
 }
 
 /**
@@ -63,20 +65,26 @@ export async function warmUp({ templates }: Measured): Promise<void> {
 }
 
 /** @throws Error at the first answer that is not right */
-export async function takeSample({ server, templates }: Measured, durationMs: number): Promise<Sample> {
+export async function takeSample(
+  { server, templates, redis }: Measured,
+  durationMs: number,
+): Promise<Sample> {
   const load = await createLoad(templates);
   try {
     const [before, machineBefore] = [await server.measure(), await loadMachineTicks()];
+    const redisBefore = await redis?.measure();
     const ownBefore = process.cpuUsage();
     const { completed, elapsedMs, p99Ms } = await load.run(durationMs);
     const own = process.cpuUsage(ownBefore);
+    const redisMicros = ((await redis?.measure())?.cpuMicros ?? 0) - (redisBefore?.cpuMicros ?? 0);
     const [machineAfter, after] = [await loadMachineTicks(), await server.measure()];
     const serverMicros = after.cpuMicros - before.cpuMicros;
     const known = machineBefore !== undefined && machineAfter !== undefined;
     const busyShare = known
       ? (machineAfter.busy - machineBefore.busy) / (machineAfter.total - machineBefore.total)
       : 0;
-    const ownShare = (serverMicros + own.user + own.system) / (elapsedMs * 1000 * processorCount);
+    const ownShare =
+      (serverMicros + redisMicros + own.user + own.system) / (elapsedMs * 1000 * processorCount);
     return {
       rps: completed / (elapsedMs / 1000),
       cpuMicros: serverMicros / completed,

@@ -187,7 +187,6 @@ export function createDurableStream(options: DurableStreamOptions): CallStream {
   let sink: EventSink | undefined;
   let isReleased = false;
   let isEnded = false;
-  let isUnstored = false;
   const early: StreamEvent[] = [];
   let tail: Promise<void> = Promise.resolve();
   const send = (event: StreamEvent): void => {
@@ -203,23 +202,7 @@ export function createDurableStream(options: DurableStreamOptions): CallStream {
       isEnded = true;
     }
   };
-  /** While the log is away too long, a client that is still there is told all the same. */
-  const store = async (data: string, isTerminal: boolean): Promise<string | undefined> => {
-    if (isUnstored && !isTerminal) {
-      send({ data });
-      return undefined;
-    }
-    try {
-      return await log.append(sessionId, streamId, data, {
-        isTerminal,
-        waitMs: isUnstored ? 0 : storeWaitMs,
-      });
-    } catch (error) {
-      isUnstored = true;
-      send({ data });
-      throw error;
-    }
-  };
+  const store = createPatientAppend(options, (data) => send({ data }));
   const append = (data: string, parts: { retryMs?: number; isTerminal?: boolean } = {}): void => {
     const { retryMs, isTerminal = false } = parts;
     tail = tail
@@ -262,5 +245,27 @@ export function createDurableStream(options: DurableStreamOptions): CallStream {
       });
     },
     keepAlive: () => sink?.keepAlive(),
+  };
+}
+
+/** Appends to a log that may be away. While it is for too long, a client that is still there is told all the same. */
+function createPatientAppend(
+  { log, sessionId, streamId }: DurableStreamOptions,
+  sendUnstored: (data: string) => void,
+): (data: string, isTerminal: boolean) => Promise<string | undefined> {
+  let isAway = false;
+  return async (data, isTerminal) => {
+    if (isAway && !isTerminal) {
+      sendUnstored(data);
+      return undefined;
+    }
+    try {
+      const waitMs = isAway ? 0 : storeWaitMs;
+      return await log.append(sessionId, streamId, data, { isTerminal, waitMs });
+    } catch (error) {
+      isAway = true;
+      sendUnstored(data);
+      throw error;
+    }
   };
 }

@@ -51,6 +51,7 @@ export async function connectSdk(target: Target, era: 'legacy' | 'modern', sight
     { name: 'caller', version: '1' },
     { capabilities: { elicitation: {} }, versionNegotiation: { mode: era === 'legacy' ? 'legacy' : 'auto' } },
   );
+  const cuts = new Map<unknown, (error: Error) => void>();
   client.setRequestHandler('elicitation/create', () => ({ action: 'accept', content: { name: 'Ada' } }));
   await client.connect(
     new StreamableHTTPClientTransport(new URL(target.url), {
@@ -62,7 +63,7 @@ export async function connectSdk(target: Target, era: 'legacy' | 'modern', sight
         reconnectionDelayGrowFactor: 2,
         maxRetries: 1000,
       },
-      fetch: toSeeing(sight),
+      fetch: toSeeing(sight, (call) => cuts.get(call)?.(new Error('terminated'))),
     }),
   );
   return {
@@ -70,12 +71,19 @@ export async function connectSdk(target: Target, era: 'legacy' | 'modern', sight
     era,
     calls: ['record', 'stream', 'ask'],
     call: async ({ name, args, onStep }) => {
-      const { content } = await client.callTool(
+      const cut = new Promise<never>((_resolve, reject) => cuts.set(args['call'], reject));
+      const called = client.callTool(
         { name, arguments: { ...args } },
         { timeout: patienceMs, onprogress: ({ progress }) => onStep(progress) },
       );
-      const [first] = content;
-      return first?.type === 'text' ? first.text : '';
+      try {
+        const [first] = (await Promise.race([called, cut])).content;
+        return first?.type === 'text' ? first.text : '';
+      } finally {
+        cuts.delete(args['call']);
+        // One that was cut ends much later; nobody waits for it.
+        called.catch(() => undefined);
+      }
     },
     close: () => client.close(),
   };
@@ -132,11 +140,43 @@ export function connectRawModern(target: Target, sight: Sight): Caller {
   };
 }
 
-function toSeeing(sight: Sight): FetchLike {
+/** @param onCut told of a call whose stream broke and cannot be resumed: of that the SDK tells the call nothing */
+function toSeeing(sight: Sight, onCut: (call: unknown) => void): FetchLike {
   return async (url, init) => {
-    if (typeof init?.body === 'string' && init.body.includes('"method":"initialize"')) sight.initialized += 1;
-    return see(sight, await fetch(url, init));
+    const body = typeof init?.body === 'string' ? init.body : '';
+    if (body.includes('"method":"initialize"')) sight.initialized += 1;
+    const reply = see(sight, await fetch(url, init));
+    if (reply.body === null || !isEventStream(reply) || !body.includes('"tools/call"')) return reply;
+    const { params } = JSON.parse(body) as { params: { arguments: { call: unknown } } };
+    const watched = watchStream(reply.body, () => onCut(params.arguments.call));
+    return new Response(watched, { status: reply.status, headers: reply.headers });
   };
+}
+
+function watchStream(
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  onCut: () => void,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
+  let isResumable = false;
+  return new ReadableStream({
+    pull: async (controller) => {
+      try {
+        const { done, value } = await reader.read();
+        if (done) {
+          controller.close();
+          return;
+        }
+        isResumable ||= /^id: /m.test(decoder.decode(value, { stream: true }));
+        controller.enqueue(value);
+      } catch (error) {
+        controller.error(error);
+        if (!isResumable) onCut();
+      }
+    },
+    cancel: (reason) => reader.cancel(reason),
+  });
 }
 
 function see(sight: Sight, reply: Response): Response {

@@ -23,6 +23,8 @@ const lookMs = 20;
 export interface Scene {
   readonly fleet: Fleet;
   readonly redis: RedisServer;
+  /** The ledger: a file with the call of each run. */
+  readonly file: string;
   /** Runs one command on Redis over a connection of its own, cut by none of the faults. */
   command(...words: string[]): Promise<unknown>;
   /** Loads the fleet with callers of every kind while something happens to it. */
@@ -65,6 +67,7 @@ export async function startScene(): Promise<Scene> {
   return {
     fleet,
     redis,
+    file,
     lines,
     command: (...words) => runCommand(redis.url, words),
     underLoad: async (title, fault, { isStartingOver = false } = {}) => {

@@ -25,6 +25,8 @@ export interface Tally {
   readonly executed: number;
   /** Calls whose tool ran more than once. */
   readonly twice: readonly string[];
+  /** Calls that failed although their tool ran. */
+  readonly unanswered: readonly string[];
   /** Calls that succeeded without a run of their tool. */
   readonly unexecuted: readonly string[];
   /** Calls whose events came twice or out of order. */
@@ -74,6 +76,7 @@ export function toTally(ended: readonly EndedCall[], file: string, stepsOfStream
     failed,
     executed: ended.filter(({ call }) => runs.has(call)).length,
     twice: ended.filter(({ call }) => (runs.get(call) ?? 0) > 1).map(toShown),
+    unanswered: ended.filter(({ call, failure }) => failure !== undefined && runs.has(call)).map(toShown),
     unexecuted: ended.filter(({ call, failure }) => failure === undefined && !runs.has(call)).map(toShown),
     disordered: ended.filter(isDisordered).map(toShown),
     incomplete: ended.filter(isIncomplete).map(toShown),
@@ -90,7 +93,7 @@ export function renderTally(title: string, tally: Tally, lost: number): string {
     `${title}:`,
     `${tally.calls} calls, ${tally.succeeded} succeeded, ${failed} failed`,
     ...(failures.length === 0 ? [] : [`(${failures.join(', ')})`]),
-    `| executed ${tally.executed}, twice ${tally.twice.length},`,
+    `| executed ${tally.executed}, of those failed ${tally.unanswered.length}, twice ${tally.twice.length},`,
     `succeeded unexecuted ${tally.unexecuted.length} | events twice or out of order in ${tally.disordered.length},`,
     `missing in ${tally.incomplete.length} | sessions called unknown ${lost} times`,
     `| slowest failure ${tally.slowestFailureMs} ms, slowest success ${tally.slowestSuccessMs} ms`,

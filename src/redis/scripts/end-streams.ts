@@ -17,4 +17,5 @@ forgetStreams(KEYS[2], ARGV[2])
 redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])
 return 1
 `,
+  { isRepeatable: true },
 );

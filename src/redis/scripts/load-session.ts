@@ -32,4 +32,5 @@ end
 if ARGV[3] ~= '' and string.sub(text, -22) == ARGV[3] then return 1 end
 return string.sub(text, 14)
 `,
+  { isRepeatable: true },
 );

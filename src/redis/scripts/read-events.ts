@@ -35,4 +35,5 @@ for _, event in ipairs(redis.call('LRANGE', KEYS[2], position + 1 - known.first,
 end
 return reply
 `,
+  { isRepeatable: true },
 );

@@ -18,4 +18,5 @@ end
 if isOver(text, clock(ARGV[1]), tonumber(ARGV[2])) then return 'over' end
 return string.sub(text, 1, 13)
 `,
+  { isRepeatable: true },
 );

@@ -17,4 +17,5 @@ local text = redis.call('GETRANGE', KEYS[1], 0, 28)
 if text == '' or isOver(text, clock(ARGV[1]), tonumber(ARGV[2])) then return false end
 return redis.call('HGET', KEYS[2], ARGV[3])
 `,
+  { isRepeatable: true },
 );
