@@ -183,7 +183,7 @@ export interface DurableStreamOptions {
  * with `Last-Event-ID` finds the rest. MCP 2025-11-25, Transports, Resumability and Redelivery.
  */
 export function createDurableStream(options: DurableStreamOptions): CallStream {
-  const { log, bus, sessionId, streamId } = options;
+  const { bus, sessionId, streamId } = options;
   let sink: EventSink | undefined;
   let isReleased = false;
   let isEnded = false;
