@@ -221,6 +221,9 @@ describe.each(combinations)('$kind over $transport, calls that take their time',
       cursor = page.nextCursor;
     } while (cursor !== undefined);
     expect([...names].toSorted()).toEqual([
+      'add_to',
+      'ask',
+      'change',
       'count',
       'say',
       'spare_0',
@@ -228,6 +231,7 @@ describe.each(combinations)('$kind over $transport, calls that take their time',
       'spare_2',
       'spare_3',
       'spare_4',
+      'where',
     ]);
   });
 });
