@@ -157,6 +157,15 @@ describe('a host', () => {
 });
 
 describe('closing a host', () => {
+  it('happens by itself when a later part cannot be opened: nothing that was opened before is left', async () => {
+    const closed: string[] = [];
+    const failing = createTestHost(define({ close: () => void closed.push('closed') }), {
+      DATABASE_URL: 'postgres://nobody:wrong@127.0.0.1:1/none',
+    });
+    await expect(failing).rejects.toThrow();
+    expect(closed).toEqual(['closed']);
+  });
+
   it('happens once, however often it is asked for, and releases what the server opened', async () => {
     const closed: string[] = [];
     const { host } = await createTestHost(define({ close: () => void closed.push('closed') }));

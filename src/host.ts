@@ -22,6 +22,7 @@ import { type ListenAddress, type NodeServer, startNodeServer } from './http/nod
 import { createEdge, type HttpEdge } from './http/pipeline.ts';
 import { createRoutes } from './http/routes.ts';
 import { type Identity, openIdentity } from './identity.ts';
+import { createOpenPart } from './lib/open-parts.ts';
 import { compileServer } from './mcp/compiled-server.ts';
 import type { DispatchTarget, ServerChange } from './mcp/dispatch-target.ts';
 import { createEngine, type Engine } from './mcp/engine.ts';
@@ -91,7 +92,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
   const { config, secrets } = await resolveConfig(options);
   const logger = options.logger ?? createLogger({ level: config.log.logLevel });
   const box = createBox(secrets);
-  const target = await createTarget(options.server, box, config, logger);
+  const open = createOpenPart();
+  const target = await open(createTarget(options.server, box, config, logger), (each) => each.close());
   const shared: SharingOptions = {
     config,
     secrets,
@@ -99,9 +101,12 @@ export async function createHost(options: HostOptions): Promise<Host> {
     logger,
     instanceId: randomBytes(instanceIdBytes).toString('base64url'),
   };
-  const sharing = await openSharing(shared);
-  const engine = await createEngineOf(target, sharing, shared);
-  const identity = config.server.transport === 'stdio' ? undefined : await openIdentity(config, secrets);
+  const sharing = await open(openSharing(shared), (each) => each.close());
+  const engine = await open(createEngineOf(target, sharing, shared), (each) => each.stop(0));
+  const identity =
+    config.server.transport === 'stdio'
+      ? undefined
+      : await open(openIdentity(config, secrets), (each) => each.close());
   const web = identity === undefined ? undefined : createWeb(identity, engine, config, logger);
   let server: NodeServer | undefined;
   let closing: Promise<void> | undefined;

@@ -24,10 +24,8 @@ export type Config = SettingValues;
 
 /** The settings that must not print. */
 export interface Secrets {
-  /** 32 bytes each. The first seals; all of them open. Never empty. */
+  /** 32 bytes each. The first seals; all of them open. Never empty: without a configured one, a key of this process. */
   readonly encryptionKeys: readonly [Secret<Uint8Array>, ...Secret<Uint8Array>[]];
-  /** True when no key was configured and the one above ends with this process. */
-  readonly isEncryptionKeyEphemeral: boolean;
   /** PostgreSQL, with its password; absent: SQLite in `storage.dataDir`. */
   readonly databaseUrl: Secret | undefined;
   /** Redis, with its password; absent: sessions and streams live in this process. */

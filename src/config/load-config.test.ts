@@ -47,7 +47,6 @@ describe('defaults', () => {
     expect(config.edge.allowedHosts).toEqual(['127.0.0.1', 'localhost', '[::1]']);
     expect(config.edge.allowedOrigins).toContain('http://localhost:*');
     expect(secrets.databaseUrl).toBeUndefined();
-    expect(secrets.isEncryptionKeyEphemeral).toBe(true);
     expect(secrets.encryptionKeys[0].reveal()).toHaveLength(32);
   });
 
@@ -191,7 +190,6 @@ describe('secrets', () => {
       oneKey,
       otherKey,
     ]);
-    expect(secrets.isEncryptionKeyEphemeral).toBe(false);
   });
 
   it('may be files, whose last line break does not count', async () => {

@@ -183,7 +183,6 @@ function toSecrets(values: Values, randomBytes: (size: number) => Uint8Array): S
   return Object.freeze({
     encryptionKeys:
       current === undefined ? ([new Secret(randomBytes(encryptionKeyBytes))] as const) : [current, ...older],
-    isEncryptionKeyEphemeral: current === undefined,
     databaseUrl: databaseUrl === undefined ? undefined : new Secret(databaseUrl),
     redisUrl: redisUrl === undefined ? undefined : new Secret(redisUrl),
   } satisfies Secrets);

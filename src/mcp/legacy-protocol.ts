@@ -113,7 +113,10 @@ export function createLegacyProtocol(engine: Engine): LegacyProtocol {
 
   const requireSubscribable: (uri: unknown) => asserts uri is string = (uri) => {
     if (target.capabilities.resources?.subscribe !== true)
-      throw new ProtocolError(protocolErrorCodes.methodNotFound, 'Method not found: resources/subscribe');
+      throw new ProtocolError(
+        protocolErrorCodes.methodNotFound,
+        'This server has no resources to subscribe to',
+      );
     if (typeof uri !== 'string' || uri.length > maxSubscribedUriLength)
       throw invalid(`uri must be a string of at most ${maxSubscribedUriLength} characters`);
   };
