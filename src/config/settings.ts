@@ -91,7 +91,7 @@ export const settings = {
       secret: true,
       whenAbsent: 'sessions and streams live in this process',
       sentence:
-        'Redis or Valkey, for sessions and streams that any instance serves and that survive restarts: redis://user:password@host:6379.',
+        'Redis, for sessions and streams that any instance serves and that survive restarts: redis://user:password@host:6379.',
     },
   },
   credentials: {
