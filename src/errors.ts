@@ -9,6 +9,7 @@ export type RequestErrorCode =
   | 'authentication_required'
   | 'invalid_token'
   | 'forbidden'
+  | 'insufficient_scope'
   | 'host_not_allowed'
   | 'origin_not_allowed'
   | 'not_found'
@@ -43,6 +44,11 @@ const requestErrors: Readonly<Record<RequestErrorCode, RequestErrorRow>> = {
     meaning: 'The credential is unknown, switched off, expired or malformed. Get another one.',
   },
   forbidden: { status: 403, meaning: 'The credential is valid but may not do this.' },
+  insufficient_scope: {
+    status: 403,
+    meaning:
+      'The credential lacks a scope that the request needs; `WWW-Authenticate` names all of them. Ask for these, or use another key.',
+  },
   host_not_allowed: {
     status: 403,
     meaning:
@@ -129,6 +135,8 @@ export function toHttpStatus(code: RequestErrorCode): number {
 export interface RequestErrorOptions {
   /** Response headers that belong to this failure, e.g. `WWW-Authenticate`. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** What a new token must carry, for the challenge of `insufficient_scope`. */
+  readonly scopes?: readonly string[];
   /** For the log only; never sent. */
   readonly detail?: string;
   /** For the log only; never sent. */
@@ -141,6 +149,7 @@ export class RequestError extends Error {
   readonly code: RequestErrorCode;
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
+  readonly scopes: readonly string[];
   readonly detail: string | undefined;
 
   constructor(code: RequestErrorCode, message: string, options: RequestErrorOptions = {}) {
@@ -148,6 +157,7 @@ export class RequestError extends Error {
     this.code = code;
     this.status = requestErrors[code].status;
     this.headers = options.headers ?? {};
+    this.scopes = options.scopes ?? [];
     this.detail = options.detail;
   }
 }

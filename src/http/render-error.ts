@@ -51,12 +51,22 @@ export function createErrorRenderer(options: ErrorRendererOptions): ErrorRendere
   function renderRequestError(error: RequestError, requestId: string): FullReply {
     const { code, message, detail } = error;
     if (error.status >= 500) logger.error('request.failed', { requestId, detail }, error);
-    // RFC 9110, section 15.5.2: a 401 carries a challenge.
+    const challenge = toChallenge(error);
     const headers =
-      (code === 'authentication_required' || code === 'invalid_token') && !error.headers['WWW-Authenticate']
-        ? { ...error.headers, 'WWW-Authenticate': challenges[code] }
-        : error.headers;
+      challenge === undefined || error.headers['WWW-Authenticate']
+        ? error.headers
+        : { ...error.headers, 'WWW-Authenticate': challenge };
     return toErrorReply(code, message, { requestId, headers, log: { error: code, detail } });
+  }
+
+  /** RFC 9110, section 15.5.2: a 401 carries a challenge. RFC 6750, section 3.1: so does a 403 for want of a scope. */
+  function toChallenge({ code, scopes }: RequestError): string | undefined {
+    if (code === 'authentication_required' || code === 'invalid_token') return challenges[code];
+    if (code !== 'insufficient_scope') return undefined;
+    return (
+      `Bearer error="insufficient_scope", scope="${scopes.join(' ')}", ` +
+      `resource_metadata="${options.resourceMetadataUrl}"`
+    );
   }
 }
 

@@ -13,6 +13,7 @@ import { isRecord } from './json-rpc.ts';
 import { parseCursor, renderCursor } from './pages.ts';
 import type { Implementation, ServerCapabilities } from './protocol-types.ts';
 import { createResultText, noCache, type ResultText } from './result-text.ts';
+import { compileScopes } from './scope-rules.ts';
 import type { CacheHint, Completer, ServerDefinition, ServerDefinitionInput } from './server-definition.ts';
 
 type Answer = (params: Readonly<Record<string, unknown>>, exchange: Exchange) => Promise<string>;
@@ -59,6 +60,7 @@ export function compileServer({ input: definition }: ServerDefinition): Dispatch
     instructions: definition.instructions,
     capabilities: toCapabilities(methods),
     discoveryCache: cache,
+    scopes: compileScopes(definition),
     dispatch: (request: FeatureRequest, exchange: Exchange) => {
       const answer = methods.get(request.method);
       if (answer === undefined) {

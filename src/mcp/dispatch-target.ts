@@ -9,6 +9,7 @@ import type {
 } from './protocol-types.ts';
 import type { Handles, SessionState } from './handler-context.ts';
 import type { HandlerFailure } from './handler-failure.ts';
+import type { ScopeRules } from './scope-rules.ts';
 import type { CacheHint } from './server-definition.ts';
 
 /** A question to the client, as the specification names it. */
@@ -90,6 +91,8 @@ export interface DispatchTarget {
   readonly discoveryCache?: CacheHint;
   /** Whether `requestState` is the target's own business: sealed and opened by it, not by the engine. */
   readonly ownsRequestState?: boolean;
+  /** Which scopes callers need. Default: none for anything. */
+  readonly scopes?: ScopeRules;
   /**
    * Answers one request.
    *

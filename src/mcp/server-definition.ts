@@ -39,6 +39,16 @@ export interface Described {
   readonly _meta?: Readonly<Record<string, unknown>>;
 }
 
+/** What a caller needs to use a thing. */
+export interface Guarded {
+  /**
+   * Scopes, all of which a caller needs beside the server's `baseScopes`. `notes` is enough where `notes:write` is
+   * needed: what stands before a colon grants what follows it. Over HTTP a caller without them is answered 403
+   * `insufficient_scope`; over stdio there is one caller, who may do everything. Default: none.
+   */
+  readonly scopes?: readonly string[];
+}
+
 /** How long and by whom a listed or read result may be kept. MCP 2026-07-28, Caching. */
 export interface CacheHint {
   /** Milliseconds; default 0 (stale at once). */
@@ -54,7 +64,8 @@ export type ToolReturn = string | ToolResult | readonly ContentBlock[] | undefin
 export interface ToolDefinition<
   Input extends AnySchema = AnySchema,
   Output extends AnySchema | undefined = AnySchema | undefined,
-> extends Described {
+>
+  extends Described, Guarded {
   /** Unique in the server; 1 to 128 of `A-Z a-z 0-9 _ - .`. */
   readonly name: string;
   /** Must describe an object. Default: an object without properties. */
@@ -86,7 +97,7 @@ export type ResourceContent = {
 /** What `read` may return: text, one piece, or several. `undefined`: there is no such resource. */
 export type ResourceReturn = string | ResourceContent | readonly ResourceContent[] | undefined;
 
-interface ResourceBase extends Described {
+interface ResourceBase extends Described, Guarded {
   readonly name: string;
   readonly mimeType?: string;
   readonly annotations?: Annotations;
@@ -147,7 +158,7 @@ export type PromptReturn =
   | { readonly description?: string; readonly messages: readonly PromptMessage[] };
 
 /** A prompt. `definePrompt` makes one with its types inferred. */
-export interface PromptDefinition<Arguments extends AnySchema = AnySchema> extends Described {
+export interface PromptDefinition<Arguments extends AnySchema = AnySchema> extends Described, Guarded {
   readonly name: string;
   /** An object of strings; its properties become the prompt's arguments. Default: none. */
   readonly arguments?: Arguments;
@@ -167,6 +178,13 @@ export interface ServerDefinitionInput extends Described {
   readonly resources?: readonly ResourceDefinition[];
   readonly resourceTemplates?: readonly ResourceTemplateDefinition[];
   readonly prompts?: readonly AnyPrompt[];
+  /**
+   * What every request needs, over HTTP: the least that makes this server usable. Clients that sign in ask for these
+   * first, and for more when something needs more. Default: none.
+   */
+  readonly baseScopes?: readonly string[];
+  /** What each scope allows, in words, for the page on which a user agrees, e.g. `Change your notes`. */
+  readonly scopeDescriptions?: Readonly<Record<string, string>>;
   /** Most items on one page of a static list. Default 1000. */
   readonly pageSize?: number;
   /** Cache hint for the lists of tools, prompts and templates and for discovery. Default: 0, private. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { ServerDefinition } from 'mooring';
 import { defineServer } from 'mooring';
 import { FolderNoteStore } from './folder-note-store.ts';
+import { noteScopes } from './note-scopes.ts';
 import { noteResource } from './note-resource.ts';
 import { createNotebooks } from './notebook.ts';
 import { summarizePrompt } from './summarize-prompt.ts';
@@ -30,6 +31,11 @@ export function createNotesServer({ dataDir }: { readonly dataDir: string }): Se
     version: '0.1.0',
     description: 'Notes of a team: write, find, change and summarize them.',
     instructions,
+    baseScopes: [noteScopes.read],
+    scopeDescriptions: {
+      [noteScopes.read]: 'Read the notes of your team',
+      [noteScopes.write]: 'Add, change and delete notes of your team',
+    },
     tools: [
       addNoteTool(notebooks),
       readNoteTool(notebooks),

@@ -13,7 +13,7 @@ import {
 } from '../../mcp/json-rpc.ts';
 import { claimedVersion } from '../../mcp/modern-envelope.ts';
 import { isLegacyVersion } from '../../mcp/protocol-versions.ts';
-import type { JsonRpcId } from '../../mcp/protocol-types.ts';
+import type { JsonRpcId, JsonRpcRequest } from '../../mcp/protocol-types.ts';
 import type { Caller } from '../../mcp/server-exchange.ts';
 import { type FullReply, type HttpReply, type HttpRequest, toHeader } from '../messages.ts';
 import type { RouteHandler } from '../routes.ts';
@@ -21,6 +21,7 @@ import { acceptedReply, jsonHeaders, toCallLog } from './call-to-reply.ts';
 import { requireBothAccepted, requireEventStreamAccepted, requireJsonBody } from './mcp-headers.ts';
 import { createLegacyEndpoint } from './mcp-legacy.ts';
 import { createModernEndpoint } from './mcp-modern.ts';
+import { requireScopes } from './require-scopes.ts';
 
 /** The handlers of the endpoint's three rows. */
 export interface McpEndpoint {
@@ -36,11 +37,20 @@ export function createMcpEndpoint(engine: Engine): McpEndpoint {
   const modern = createModernEndpoint(engine);
   const legacy = createLegacyEndpoint(engine);
 
+  const { scopes: rules } = engine.target;
+
   const post = (request: HttpRequest, body: IncomingBody): HttpReply | Promise<HttpReply> => {
     const caller = toCaller(request);
-    if (body.kind === 'batch') return legacy.postBatch(request, body.messages.map(requireValid), caller);
+    const { principal } = caller;
+    if (body.kind === 'batch') {
+      const messages = body.messages.map(requireValid);
+      requireScopes(messages.flatMap(toRequests), { rules, principal, isModern: false });
+      return legacy.postBatch(request, messages, caller);
+    }
     const incoming = requireValid(body);
-    if (!isModern(request, incoming)) return legacy.post(request, incoming, caller);
+    const isModernCall = isModern(request, incoming);
+    requireScopes(toRequests(incoming), { rules, principal, isModern: isModernCall });
+    if (!isModernCall) return legacy.post(request, incoming, caller);
     if (incoming.kind === 'request') return modern.post(request, incoming.message, caller);
     // This revision defines no notification over HTTP and takes no responses. MCP 2026-07-28, Streamable HTTP.
     if (incoming.kind === 'notification') return acceptedReply;
@@ -64,9 +74,9 @@ export function createMcpEndpoint(engine: Engine): McpEndpoint {
     },
     get: (request) => {
       requireEventStreamAccepted(request.headers);
-      return legacy
-        .openStream(request, toCaller(request))
-        .catch((error: unknown) => refuse(error, undefined));
+      const caller = toCaller(request);
+      requireScopes([streamRequest], { rules, principal: caller.principal, isModern: false });
+      return legacy.openStream(request, caller).catch((error: unknown) => refuse(error, undefined));
     },
     delete: (request) =>
       legacy.end(request, toCaller(request)).catch((error: unknown) => refuse(error, undefined)),
@@ -75,6 +85,9 @@ export function createMcpEndpoint(engine: Engine): McpEndpoint {
     },
   };
 }
+
+/** The standalone stream is no request, and needs what every request needs. */
+const streamRequest: Pick<JsonRpcRequest, 'method'> = { method: '' };
 
 /**
  * A message is modern when its body or its version header says so; all else is for the legacy era to judge.
@@ -107,6 +120,10 @@ function refuse(error: unknown, body: IncomingBody | undefined): FullReply {
 function requireValid(incoming: Incoming): ValidIncoming {
   if (incoming.kind === 'invalid') throw invalidRequest(incoming.problem);
   return incoming;
+}
+
+function toRequests(incoming: ValidIncoming): readonly JsonRpcRequest[] {
+  return incoming.kind === 'request' ? [incoming.message] : [];
 }
 
 function idOf(body: IncomingBody): JsonRpcId | undefined {

@@ -3,6 +3,7 @@ import { defineTool } from 'mooring';
 import { z } from 'zod';
 import { toSummary } from '../note.ts';
 import type { Notebooks } from '../notebook.ts';
+import { noteScopes } from '../note-scopes.ts';
 import { summarySchema, tagsSchema, textSchema, titleSchema, toSummaryOutput } from '../schemas.ts';
 
 /** `add_note`: writes a new note. */
@@ -19,6 +20,7 @@ export function addNoteTool(notebooks: Notebooks): AnyTool {
         .describe('Lower-case words to find the note by; list_tags shows those in use'),
     }),
     output: summarySchema,
+    scopes: [noteScopes.write],
     annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: false },
     async handler(draft, context) {
       const note = await notebooks.of(context.principal.activeTenantId).add(draft);

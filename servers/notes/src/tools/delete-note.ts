@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Note } from '../note.ts';
 import { toNoteUri } from '../note.ts';
 import type { Notebooks } from '../notebook.ts';
+import { noteScopes } from '../note-scopes.ts';
 import { idSchema } from '../schemas.ts';
 
 type Answer = 'accept' | 'decline' | 'cancel';
@@ -30,6 +31,7 @@ export function deleteNoteTool(notebooks: Notebooks): AnyTool {
         .enum(outcomes)
         .describe('declined and cancelled: the user did not agree, and the note is still there'),
     }),
+    scopes: [noteScopes.write],
     annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: false },
     async handler({ id, confirm }, context) {
       const notebook = notebooks.of(context.principal.activeTenantId);

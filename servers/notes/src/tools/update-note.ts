@@ -3,6 +3,7 @@ import { defineTool, ToolError } from 'mooring';
 import { z } from 'zod';
 import { toNoteUri, toSummary } from '../note.ts';
 import type { Notebooks } from '../notebook.ts';
+import { noteScopes } from '../note-scopes.ts';
 import { idSchema, summarySchema, tagsSchema, textSchema, titleSchema, toSummaryOutput } from '../schemas.ts';
 
 /** `update_note`: changes the parts of a note that are given. */
@@ -23,6 +24,7 @@ export function updateNoteTool(notebooks: Notebooks): AnyTool {
       expectedVersion: z.int().min(1).optional().describe('Change the note only if this is its version'),
     }),
     output: summarySchema,
+    scopes: [noteScopes.write],
     annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: false },
     async handler({ id, expectedVersion, ...change }, context) {
       if (Object.values(change).every((part) => part === undefined)) {
