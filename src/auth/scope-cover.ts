@@ -10,3 +10,14 @@ export function isScopeCovered(scope: string, by: readonly string[]): boolean {
 export function areScopesCovered(scopes: readonly string[], by: readonly string[]): boolean {
   return scopes.every((scope) => isScopeCovered(scope, by));
 }
+
+/**
+ * The scopes that are within both: of two of which one implies the other, the narrower. In the order of `scopes`,
+ * without repetition.
+ */
+export function intersectScopes(scopes: readonly string[], by: readonly string[]): readonly string[] {
+  const shared = scopes.flatMap((scope) =>
+    isScopeCovered(scope, by) ? [scope] : by.filter((granted) => isScopeCovered(granted, [scope])),
+  );
+  return [...new Set(shared)];
+}
