@@ -38,6 +38,8 @@ export interface FullReply {
   readonly kind: 'full';
   readonly status: number;
   readonly headers: ReplyHeaders;
+  /** Values of `Set-Cookie`, a header each. */
+  readonly cookies?: readonly string[];
   /** Empty for none. */
   readonly body: string;
   readonly log?: LogFields;

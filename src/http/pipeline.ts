@@ -149,6 +149,9 @@ function toWireHeaders(exchange: HttpExchange, reply: HttpReply): string[] {
     if (value !== undefined) wire.push(name, value);
   }
   for (const part of exchange.corsHeaders) wire.push(part);
+  if (reply.kind === 'full' && reply.cookies !== undefined) {
+    for (const cookie of reply.cookies) wire.push('Set-Cookie', cookie);
+  }
   if (reply.kind === 'stream') {
     // Nothing in between may hold events back or rewrite them.
     wire.push('X-Accel-Buffering', 'no');

@@ -16,8 +16,11 @@ export interface Route {
   readonly auth: 'none' | 'principal';
   /** 0: takes no body. */
   readonly maxBodyBytes: number;
-  /** Whether web pages of allowed origins may call it. */
-  readonly cors: boolean;
+  /**
+   * Whether web pages of allowed origins may call it; `any`: pages of every origin, for what knows its callers by
+   * nothing that a browser adds by itself.
+   */
+  readonly cors: boolean | 'any';
   /** `any` for what a load balancer asks for by address; it must tell nothing worth a DNS rebinding. */
   readonly host: 'allowed' | 'any';
   readonly handler: RouteHandler;
@@ -27,7 +30,7 @@ export interface Route {
 export interface PathEntry {
   /** As in the table: safe to log. */
   readonly pattern: string;
-  readonly cors: boolean;
+  readonly cors: boolean | 'any';
   readonly host: 'allowed' | 'any';
   readonly methods: ReadonlyMap<string, Route>;
   /** Value of `Allow`. */
@@ -166,7 +169,7 @@ function toPathEntry(path: string, rows: readonly Route[]): PathEntry {
     cors: first.cors,
     host: first.host,
     methods,
-    allow: [...methods.keys(), ...(first.cors ? ['OPTIONS'] : [])].join(', '),
+    allow: [...methods.keys(), ...(first.cors === false ? [] : ['OPTIONS'])].join(', '),
   };
 }
 

@@ -33,6 +33,8 @@ const sealSeconds = 50 * 365 * 24 * 3600;
 export interface SigningKey {
   readonly id: string;
   readonly privateKey: CryptoKey;
+  /** The same, for an engine that takes keys as text. Never leaves the process. */
+  readonly privateJwk: JWK;
 }
 
 /** What a JWKS publishes of a key. RFC 7517, section 4. */
@@ -73,7 +75,7 @@ interface LoadedKey {
   readonly jwk: PublicKey;
   readonly publicKey: CryptoKey;
   /** Absent when it does not open. */
-  readonly privateKey: CryptoKey | undefined;
+  readonly signing: SigningKey | undefined;
 }
 
 /** Nothing is read before the first question. */
@@ -102,7 +104,7 @@ export function createSigningKeys(options: SigningKeysOptions): SigningKeys {
       stored,
       jwk,
       publicKey: await importKey(jwk),
-      privateKey: sealed === undefined ? undefined : await importKey(JSON.parse(sealed) as JWK),
+      signing: sealed === undefined ? undefined : await toSigningKey(stored.id, sealed),
     };
   };
 
@@ -129,10 +131,8 @@ export function createSigningKeys(options: SigningKeysOptions): SigningKeys {
   const findCurrent = (): SigningKey | undefined => {
     const at = now();
     const usable = [...known.values()].filter(({ stored }) => stored.activeAt <= at);
-    const newest = usable.findLast(({ privateKey }) => privateKey !== undefined);
-    // One that does not open anywhere must be followed by one that does, even where an older one still would.
-    if (newest?.privateKey === undefined || newest !== usable.at(-1)) return undefined;
-    return { id: newest.stored.id, privateKey: newest.privateKey };
+    // A newest one that does not open must be followed by one that does, even where an older one still would.
+    return usable.at(-1)?.signing;
   };
 
   return {
@@ -190,6 +190,11 @@ async function createStoredKey(
 
 function toBinding(id: string): { readonly purpose: string; readonly boundTo: string } {
   return { purpose: 'signing-key', boundTo: id };
+}
+
+async function toSigningKey(id: string, text: string): Promise<SigningKey> {
+  const bare = JSON.parse(text) as JWK;
+  return { id, privateKey: await importKey(bare), privateJwk: { ...bare, kid: id, use: 'sig' } };
 }
 
 async function importKey(jwk: JWK): Promise<CryptoKey> {

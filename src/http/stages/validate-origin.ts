@@ -21,13 +21,14 @@ const withoutOrigin: readonly string[] = ['Vary', 'Origin'];
 export function createOriginStage(allowedOrigins: AllowedOrigins): Stage {
   const isAllowed = toOriginCheck(allowedOrigins);
   return (exchange) => {
-    const hasCors = exchange.entry?.cors === true;
+    const cors = exchange.entry?.cors ?? false;
+    const hasCors = cors !== false;
     const origin = toHeader(exchange.headers, 'origin');
     if (origin === undefined) {
       if (hasCors) exchange.corsHeaders = withoutOrigin;
       return undefined;
     }
-    if (!isAllowed(origin)) {
+    if (!(cors === 'any' ? isOrigin(origin) : isAllowed(origin))) {
       throw new RequestError('origin_not_allowed', 'This server does not answer web pages of this origin.', {
         detail: `Origin ${JSON.stringify(origin.slice(0, maxLoggedLength))}; add it to ALLOWED_ORIGINS if it is wanted`,
       });

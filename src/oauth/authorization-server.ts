@@ -1,0 +1,192 @@
+/**
+ * The embedded authorization server: an engine that knows the protocols, and around it what MCP clients need that it
+ * does not do by itself. Everything it keeps is in the `OauthStore`; an instance of it holds nothing that matters.
+ *
+ * Not here: who may be a user (`auth/users`), what access tokens are good for (the resource server), and how often
+ * anybody may ask.
+ */
+import type { Provider } from 'oidc-provider';
+import type { OauthStore } from '../auth/oauth-store.ts';
+import type { RevocationKind } from '../auth/revocation/revocation-store.ts';
+import { intersectScopes } from '../auth/scope-cover.ts';
+import type { TenantStore } from '../auth/tenant-store.ts';
+import { resolveMember } from '../auth/tokens/memberships.ts';
+import type { SigningKeys } from '../auth/tokens/signing-keys.ts';
+import type { UserStore } from '../auth/users/user-store.ts';
+import { RequestError } from '../errors.ts';
+import type { SealedBox } from '../mcp/sealed-box.ts';
+import { createClientDocumentFetch, isClientDocumentUrl } from './client-documents.ts';
+import { createGrantTenants } from './grant-tenants.ts';
+import { createInteractions, toInteractionPath } from './interactions.ts';
+import { loadProvider } from './load-provider.ts';
+import type { LocalSignInOptions } from './local-sign-in.ts';
+import { createOauthClients, toClientId } from './oauth-clients.ts';
+import { createOauthEndpoints, type OauthEndpoints } from './oauth-endpoints.ts';
+import { pageHeaders, renderDocument } from './pages/html.ts';
+import { renderProblemPage } from './pages/interaction-pages.ts';
+import { createProviderAdapters } from './provider-adapter.ts';
+import { createProviderConfiguration, type TokenSubject } from './provider-configuration.ts';
+
+/** What the server is made of. */
+export interface AuthorizationServerOptions {
+  /** The issuer: no trailing slash. */
+  readonly publicUrl: string;
+  /** Canonical URI of the MCP endpoint. */
+  readonly resource: string;
+  /** For people. */
+  readonly serverName: string;
+  /** Every scope of the server, and what it allows in words. */
+  readonly scopes: ReadonlyMap<string, string | undefined>;
+  /** What a client gets that asks for nothing. */
+  readonly baseScopes: readonly string[];
+  readonly store: OauthStore;
+  readonly users: UserStore;
+  readonly tenants: TenantStore;
+  readonly keys: SigningKeys;
+  readonly box: SealedBox;
+  /** Sign cookies; the first signs, all verify. */
+  readonly cookieKeys: readonly string[];
+  readonly signIn: Omit<LocalSignInOptions, 'users'>;
+  /** Ends tokens on every instance. */
+  readonly revoke: (kind: RevocationKind, name: string) => Promise<void>;
+  readonly accessTokenTtlSeconds: number;
+  readonly refreshTokenTtlSeconds: number;
+  /** How long a browser stays signed in. */
+  readonly signInTtlSeconds: number;
+  /** Told of failures that no request reports. */
+  readonly onError: (error: unknown) => void;
+  /** The way out to clients' documents and keys. Default: the runtime's, held to public addresses by the engine. */
+  readonly fetch?: typeof globalThis.fetch;
+  readonly now?: () => number;
+}
+
+/** A running authorization server. */
+export interface AuthorizationServer {
+  readonly endpoints: OauthEndpoints;
+  /** Writes down what waits to be. */
+  close(): Promise<void>;
+}
+
+/** How long a refresh token that was redeemed may be redeemed again: clients race with themselves. */
+export const refreshGraceMs = 45_000;
+
+/** Builds it. The engine is loaded when the first request needs it. */
+export function createAuthorizationServer(options: AuthorizationServerOptions): AuthorizationServer {
+  const { store, box, users, resource, keys, now = Date.now } = options;
+  const publicUrl = new URL(options.publicUrl);
+  const clients = createOauthClients({ store, box, now });
+  const grantTenants = createGrantTenants(store, box, now);
+  let built: { readonly keyId: string; readonly provider: Provider } | undefined;
+
+  /** The engine holds its signing key for good: with another key it is another engine. Nothing else is lost. */
+  const getProvider = async (): Promise<Provider> => {
+    const key = await keys.current();
+    if (built?.keyId !== key.id) built = { keyId: key.id, provider: await buildProvider([key.privateJwk]) };
+    return built.provider;
+  };
+
+  const buildProvider = async (
+    signingKeys: Parameters<typeof createProviderConfiguration>[0]['signingKeys'],
+  ): Promise<Provider> => {
+    const { Provider, errors } = await loadProvider();
+    const provider = new Provider(
+      options.publicUrl,
+      createProviderConfiguration({
+        errors,
+        signingKeys,
+        adapters: createProviderAdapters({
+          store,
+          box,
+          clients,
+          refreshGraceMs,
+          onGrantEnded: (grantId) => options.revoke('grant', grantId),
+          toUsedError: (model) => new errors.InvalidGrant(`this ${model} was used before`),
+          now,
+        }),
+        cookieKeys: options.cookieKeys,
+        isSecure: publicUrl.protocol === 'https:',
+        resource,
+        scopes: [...options.scopes.keys()],
+        advertisedScopes: options.baseScopes,
+        toInteractionPath,
+        accessTokenTtlSeconds: options.accessTokenTtlSeconds,
+        refreshTokenTtlSeconds: options.refreshTokenTtlSeconds,
+        sessionTtlSeconds: options.signInTtlSeconds,
+        isAccountActive: async (accountId) => (await users.findById(accountId))?.isActive === true,
+        toTokenSubject: async (grantId, accountId, scopes) => {
+          try {
+            return await toTokenSubject(grantId, accountId, scopes);
+          } catch (error) {
+            if (error instanceof RequestError) throw new errors.InvalidGrant(error.message);
+            throw error;
+          }
+        },
+        toClientSubject: (clientId) => {
+          throw new errors.UnauthorizedClient(`client ${clientId} belongs to no tenant`);
+        },
+        toClientId,
+        fetch: createClientDocumentFetch(options.fetch ?? globalThis.fetch),
+        isClientDocumentAllowed: isClientDocumentUrl,
+        renderError: (ctx, { error, error_description: description }) => {
+          ctx.set(pageHeaders);
+          const page = renderProblemPage(
+            'This request cannot be taken',
+            `${description ?? 'The request is not valid'} (${error})`,
+            'Go back to the application that sent you here. If it happens again, remove this server there and add it anew: what the application remembers of it may be out of date.',
+          );
+          ctx.body = renderDocument(page.title, page.content);
+        },
+      }),
+    );
+    // Where we are reached is told by us, not by whoever asks: see `run-listener.ts`.
+    provider.proxy = true;
+    provider.on('server_error', (_ctx, error) => {
+      options.onError(error);
+    });
+    return provider;
+  };
+
+  const toTokenSubject = async (
+    grantId: string,
+    accountId: string,
+    scopes: readonly string[],
+  ): Promise<TokenSubject> => {
+    const tenantId = await grantTenants.find(grantId);
+    if (tenantId === undefined) throw new RequestError('forbidden', 'The grant has ended');
+    const { membership } = await resolveMember(users, await users.findById(accountId), tenantId);
+    return {
+      scopes: intersectScopes(
+        scopes.filter((scope) => options.scopes.has(scope)),
+        membership.scopes,
+      ),
+      claims: { tenant: tenantId, role: membership.role, gid: grantId, gty: 'authorization_server' },
+    };
+  };
+
+  const interactions = createInteractions({
+    getProvider,
+    publicUrl,
+    resource,
+    serverName: options.serverName,
+    scopes: options.scopes,
+    users,
+    tenants: options.tenants,
+    grantTenants,
+    box,
+    signIn: { ...options.signIn, users },
+  });
+
+  return {
+    endpoints: createOauthEndpoints({
+      getProvider,
+      publicUrl,
+      resource,
+      baseScopes: options.baseScopes,
+      clients,
+      keys,
+      interactions,
+      revoke: options.revoke,
+    }),
+    close: () => clients.flush(),
+  };
+}

@@ -1,0 +1,77 @@
+/**
+ * Client ID Metadata Documents: a client that is known by the URL of its own description. The engine fetches, caches and
+ * checks them, and keeps away from addresses that are not public; here is what it leaves to us.
+ *
+ * @see MCP 2026-07-28, Client Registration; OAuth Client ID Metadata Document, draft-02
+ */
+import { normalizeClientMetadata } from './client-metadata.ts';
+
+type Fetch = typeof globalThis.fetch;
+
+/** Longest document. The draft recommends 5 kB; real ones are smaller. */
+const maxDocumentBytes = 16 * 1024;
+const maxUrlLength = 1024;
+
+/**
+ * Whether the document of a client may be fetched at all. Without a path, the URL is that of a whole site and says
+ * nothing about one client; with a query, one site has endless clients.
+ */
+export function isClientDocumentUrl(clientId: string): boolean {
+  if (clientId.length > maxUrlLength || !URL.canParse(clientId)) return false;
+  const { protocol, pathname, search, port } = new URL(clientId);
+  return protocol === 'https:' && pathname !== '/' && search === '' && port === '';
+}
+
+/**
+ * A `fetch` that makes of each document what our server takes, as `normalizeClientMetadata` does for registrations.
+ * Other answers pass as they are.
+ */
+export function createClientDocumentFetch(fetch: Fetch): Fetch {
+  return async (input, init) => {
+    const reply = await fetch(input, init);
+    const url = String(input instanceof Request ? input.url : input);
+    if (!reply.ok || !isClientDocumentUrl(url)) return reply;
+    const text = await readBounded(reply);
+    const document = parse(text);
+    // Keys of a client come the same way. The engine refuses a document of another client.
+    if (document?.['client_id'] !== url) return new Response(text, { headers: reply.headers });
+    const normalized = normalizeClientMetadata(document);
+    // MCP 2026-07-28: a document MUST name the client, so that users can be told who asks.
+    if (normalized.kind === 'invalid' || normalized.metadata['client_name'] === undefined)
+      return new Response('{}', { status: 422 });
+    return new Response(JSON.stringify({ client_id: url, ...normalized.metadata }), {
+      headers: toCacheHeaders(reply.headers),
+    });
+  };
+}
+
+function toCacheHeaders(headers: Headers): Record<string, string> {
+  const kept: Record<string, string> = { 'content-type': 'application/json' };
+  for (const name of ['cache-control', 'expires']) {
+    const value = headers.get(name);
+    if (value !== null) kept[name] = value;
+  }
+  return kept;
+}
+
+async function readBounded(reply: Response): Promise<string> {
+  if (reply.body === null) return '';
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of reply.body as AsyncIterable<Uint8Array>) {
+    size += part.length;
+    if (size > maxDocumentBytes)
+      throw new TypeError(`a client metadata document is at most ${maxDocumentBytes} bytes`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString();
+}
+
+function parse(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * The engine's memory, on our store: ids hashed and payloads sealed, codes redeemed once however many redeem them, and a
+ * moment's grace for refresh tokens, which real clients redeem twice at once.
+ */
+import { createHash } from 'node:crypto';
+import type { Adapter, AdapterPayload } from 'oidc-provider';
+import type { OauthRecord, OauthStore } from '../auth/oauth-store.ts';
+import type { SealedBox } from '../mcp/sealed-box.ts';
+import type { OauthClients } from './oauth-clients.ts';
+
+/** What the adapters share. */
+export interface ProviderAdapterOptions {
+  readonly store: OauthStore;
+  readonly box: SealedBox;
+  readonly clients: OauthClients;
+  /** How long a refresh token that was redeemed may be redeemed again. RFC 9700, section 4.14.2, allows a grace. */
+  readonly refreshGraceMs: number;
+  /** Told of every grant that ends: access tokens that came of it are not in the store, and must be revoked. */
+  readonly onGrantEnded: (grantId: string) => Promise<void>;
+  /** Makes what is thrown when something that may be used once is used again. */
+  readonly toUsedError: (model: string) => Error;
+  readonly now: () => number;
+}
+
+/** Longest life of what has none of its own, in seconds: a client's registration lives elsewhere. */
+const maxLifeSeconds = 400 * 24 * 3600;
+
+/** An adapter for each of the engine's models. */
+export function createProviderAdapters(options: ProviderAdapterOptions): (model: string) => Adapter {
+  return (model) =>
+    model === 'Client' ? createClientAdapter(options.clients) : createAdapter(model, options);
+}
+
+function createAdapter(
+  model: string,
+  { store, box, refreshGraceMs, onGrantEnded, toUsedError, now }: ProviderAdapterOptions,
+): Adapter {
+  const isRefreshToken = model === 'RefreshToken';
+
+  const open = (record: OauthRecord | undefined): AdapterPayload | undefined => {
+    if (record === undefined) return undefined;
+    const text = box.open(record.sealedPayload, toBinding(model, record.idHash));
+    // One that was altered, or whose key is gone, is as good as none.
+    if (text === undefined) return undefined;
+    const payload = JSON.parse(text) as AdapterPayload;
+    const { consumedAt } = record;
+    const isSpent = consumedAt !== undefined && !(isRefreshToken && now() - consumedAt <= refreshGraceMs);
+    return isSpent ? { ...payload, consumed: Math.floor(consumedAt / 1000) } : payload;
+  };
+
+  return {
+    upsert: async (id, payload, expiresIn) => {
+      const idHash = toIdHash(id);
+      const lifeSeconds = Math.min(expiresIn ?? maxLifeSeconds, maxLifeSeconds);
+      const { grantId, uid, userCode } = payload;
+      await store.upsert({
+        model,
+        idHash,
+        sealedPayload: box.seal(JSON.stringify(payload), {
+          ...toBinding(model, idHash),
+          ttlSeconds: Math.max(lifeSeconds, 1),
+        }),
+        expiresAt: now() + lifeSeconds * 1000,
+        ...(grantId === undefined ? {} : { grantId }),
+        ...(uid === undefined ? {} : { uid }),
+        ...(userCode === undefined ? {} : { userCode }),
+      });
+    },
+    find: async (id) => open(await store.find(model, toIdHash(id), now())),
+    findByUid: async (uid) => open(await store.findByUid(model, uid, now())),
+    // The device grant is not offered.
+    findByUserCode: () => Promise.resolve(undefined),
+    consume: async (id) => {
+      const isFirst = await store.consume(model, toIdHash(id), now());
+      // A refresh token found a moment ago is within its grace: `find` would have said that it is spent.
+      if (!isFirst && !isRefreshToken) throw toUsedError(model);
+    },
+    destroy: async (id) => {
+      await store.remove(model, toIdHash(id));
+      if (model === 'Grant') await endGrant(id);
+    },
+    revokeByGrantId: endGrant,
+  };
+
+  async function endGrant(grantId: string): Promise<void> {
+    // First what is told to all instances: a token must not outlive the record that says where it came from.
+    await onGrantEnded(grantId);
+    await store.removeByGrant(grantId);
+  }
+}
+
+function createClientAdapter(clients: OauthClients): Adapter {
+  return {
+    upsert: async (id, payload) => {
+      await clients.insert(id, payload);
+    },
+    find: (id) => clients.find(id),
+    findByUid: () => Promise.resolve(undefined),
+    findByUserCode: () => Promise.resolve(undefined),
+    consume: () => Promise.resolve(),
+    destroy: () => Promise.resolve(),
+    revokeByGrantId: () => Promise.resolve(),
+  };
+}
+
+/** Under which an id rests: whoever reads the store cannot redeem what they find. */
+export function toIdHash(id: string): string {
+  return createHash('sha256').update(id).digest('hex');
+}
+
+function toBinding(model: string, idHash: string): { readonly purpose: string; readonly boundTo: string } {
+  return { purpose: 'oauth-record', boundTo: `${model}:${idHash}` };
+}
