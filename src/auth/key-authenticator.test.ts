@@ -6,7 +6,7 @@ import { type Database, openDatabase } from '../database/open-database.ts';
 import { SqlApiKeyStore } from '../database/sql-api-key-store.ts';
 import { SqlTenantStore } from '../database/sql-tenant-store.ts';
 import { UpstreamError } from '../errors.ts';
-import { markerIntervalMs } from './key-watch.ts';
+import { markerIntervalMs } from './change-watch.ts';
 import { KeyAuthenticator } from './key-authenticator.ts';
 import { type KeyInput, KeyService, type MintedKey } from './key-service.ts';
 import type { Principal } from './principal.ts';

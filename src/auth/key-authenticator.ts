@@ -6,9 +6,9 @@ import { RequestError, UpstreamError } from '../errors.ts';
 import { type ApiKey, isKeyUsable, toKeyEnd } from './api-key.ts';
 import type { ApiKeyStore } from './api-key-store.ts';
 import type { Authenticator } from './authenticator.ts';
+import { type ChangeSource, ChangeWatch } from './change-watch.ts';
 import { isKeySecret, maxKeyLength, toKeyHash } from './key-secret.ts';
 import { KeyUseLog } from './key-use-log.ts';
-import { KeyWatch } from './key-watch.ts';
 import type { Principal } from './principal.ts';
 
 const defaultMaxEntries = 20_000;
@@ -61,7 +61,7 @@ export class KeyAuthenticator implements Authenticator {
   readonly #onError: (error: unknown) => void;
   readonly #maxEntries: number;
   readonly #sweepIntervalMs: number;
-  readonly #watch: KeyWatch;
+  readonly #watch: ChangeWatch<ApiKey>;
   readonly #uses: KeyUseLog;
   readonly #entries = new Map<string, Entry>();
   readonly #hashes = new Map<string, string>();
@@ -85,10 +85,10 @@ export class KeyAuthenticator implements Authenticator {
     this.#maxEntries = options.maxEntries ?? defaultMaxEntries;
     this.#sweepIntervalMs = options.sweepIntervalMs ?? defaultSweepIntervalMs;
     this.#uses = new KeyUseLog(options.keys, options.useIntervalMs ?? defaultUseIntervalMs, this.#onError);
-    this.#watch = new KeyWatch(
-      options.keys,
+    this.#watch = new ChangeWatch(
+      toChangeSource(options.keys),
       { changed: (key) => this.#apply(key), reset: () => this.#forget(), failed: this.#onError },
-      this.#now,
+      { now: this.#now },
     );
   }
 
@@ -246,6 +246,18 @@ export class KeyAuthenticator implements Authenticator {
     }, this.#sweepIntervalMs);
     this.#sweep.unref();
   }
+}
+
+function toChangeSource(keys: ApiKeyStore): ChangeSource<ApiKey> {
+  return {
+    loadRevision: () => keys.loadRevision(),
+    listChanges: (revision, limit) => keys.listChanges(revision, limit),
+    readMarker: () => keys.readMarker(),
+    onChange: (listener) =>
+      keys.onChange((event) => {
+        listener(event.kind === 'changed' ? event.key : undefined);
+      }),
+  };
 }
 
 /** One answer for unknown, inactive and expired: which of them is nobody's business who does not hold the key. */

@@ -9,11 +9,14 @@ export interface RevokeOptions {
   readonly expiresAt?: number;
 }
 
+/** What a revocation is held against: a principal, or as much of one as a token says. */
+export type Revocable = Pick<Principal, 'subject' | 'activeTenantId' | 'token'>;
+
 /** Told of each revocation, whichever instance made it. May be told twice. */
 export type RevocationListener = (
   revocation: Revocation,
   /** Whether the revocation ends what this principal presented. */
-  concerns: (principal: Principal) => boolean,
+  concerns: (principal: Revocable) => boolean,
 ) => void;
 
 /** Ends tokens before their time, on every instance. */
@@ -33,7 +36,7 @@ export interface Revocations {
    * @throws UpstreamError when the store could not be looked at for too long, unless `REVOCATION_WHEN_UNKNOWN` is
    *   `accept`
    */
-  isRevoked(principal: Principal): boolean | Promise<boolean>;
+  isRevoked(principal: Revocable): boolean | Promise<boolean>;
   /** @returns a function that stops the calls */
   onRevoked(listener: RevocationListener): () => void;
 }
