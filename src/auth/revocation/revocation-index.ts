@@ -30,6 +30,8 @@ export class RevocationIndex {
     const key = toKey(kind, name);
     const known = this.#entries.get(key);
     if (known !== undefined && known.revokedAt >= revokedAt && known.expiresAt >= expiresAt) return false;
+    // Covered already by what was dropped.
+    if (revokedAt <= this.#droppedUntil) return true;
     this.#entries.delete(key);
     this.#entries.set(key, {
       revokedAt: Math.max(revokedAt, known?.revokedAt ?? 0),
