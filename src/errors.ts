@@ -8,6 +8,7 @@
 export type RequestErrorCode =
   | 'authentication_required'
   | 'invalid_token'
+  | 'invalid_dpop_proof'
   | 'forbidden'
   | 'insufficient_scope'
   | 'host_not_allowed'
@@ -42,6 +43,11 @@ const requestErrors: Readonly<Record<RequestErrorCode, RequestErrorRow>> = {
   invalid_token: {
     status: 401,
     meaning: 'The credential is unknown, switched off, expired or malformed. Get another one.',
+  },
+  invalid_dpop_proof: {
+    status: 401,
+    meaning:
+      'The token is bound to a key, and the `DPoP` header does not prove that the caller holds it: missing, malformed, for another request, too old, or used before.',
   },
   forbidden: { status: 403, meaning: 'The credential is valid but may not do this.' },
   insufficient_scope: {
@@ -135,6 +141,8 @@ export function toHttpStatus(code: RequestErrorCode): number {
 export interface RequestErrorOptions {
   /** Response headers that belong to this failure, e.g. `WWW-Authenticate`. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** How the credential has to come, for the challenge of a 401. Default `Bearer`. */
+  readonly scheme?: 'Bearer' | 'DPoP';
   /** What a new token must carry, for the challenge of `insufficient_scope`. */
   readonly scopes?: readonly string[];
   /** For the log only; never sent. */
@@ -149,6 +157,7 @@ export class RequestError extends Error {
   readonly code: RequestErrorCode;
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
+  readonly scheme: 'Bearer' | 'DPoP';
   readonly scopes: readonly string[];
   readonly detail: string | undefined;
 
@@ -157,6 +166,7 @@ export class RequestError extends Error {
     this.code = code;
     this.status = requestErrors[code].status;
     this.headers = options.headers ?? {};
+    this.scheme = options.scheme ?? 'Bearer';
     this.scopes = options.scopes ?? [];
     this.detail = options.detail;
   }

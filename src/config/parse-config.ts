@@ -82,7 +82,7 @@ function parseRaw(setting: Setting, given: RawSetting): Parsing<unknown> {
 }
 
 function toDefault(setting: Setting): unknown {
-  if (setting.kind === 'list') return [];
+  if (setting.kind === 'list' || setting.kind === 'issuers') return [];
   return setting.kind === 'url' ? undefined : setting.default;
 }
 

@@ -1,4 +1,5 @@
 import type { IntegerSetting, ListSetting, Setting, TextSetting, UrlSetting } from './setting.ts';
+import { parseTrustedIssuers } from './trusted-issuers.ts';
 
 /** A parsed value, or what was expected in its place. Neither ever quotes a secret. */
 export type Parsing<Value> =
@@ -19,6 +20,8 @@ const encryptionKeyPattern = /^[0-9a-f]{64}$/i;
  * `mooring.config`. Never throws.
  */
 export function parseSetting(setting: Setting, raw: unknown): Parsing<unknown> {
+  // The only one whose items are objects; it tells its own problems.
+  if (setting.kind === 'issuers') return parseTrustedIssuers(raw);
   if (!isRawValue(raw)) return toProblem(setting, raw, `expected ${describeExpected(setting)}`);
   switch (setting.kind) {
     case 'integer':
@@ -55,6 +58,8 @@ export function describeExpected(setting: Setting): string {
       return `an absolute URL with ${setting.protocols.map((protocol) => `${protocol}//`).join(' or ')}${setting.isBase ? ', without query or fragment' : ''}`;
     case 'list':
       return listItemWords[setting.item];
+    case 'issuers':
+      return 'a JSON array of trusted issuers';
   }
 }
 

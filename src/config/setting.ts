@@ -1,3 +1,5 @@
+import type { TrustedIssuer } from './trusted-issuers.ts';
+
 /** What every setting says of itself, whatever its kind. */
 interface SettingBase {
   /** The environment variable. The name in `mooring.config` is the table's own key. */
@@ -60,6 +62,11 @@ export interface ListSetting extends SettingBase {
   readonly item: 'host' | 'origin' | 'encryption-key';
 }
 
+/** Trusted issuers: JSON text in the environment, an array in `mooring.config`. */
+export interface IssuersSetting extends SettingBase {
+  readonly kind: 'issuers';
+}
+
 /** One setting: everything that validation, `--help` and the reference page need to know of it. */
 export type Setting =
   | IntegerSetting
@@ -67,7 +74,8 @@ export type Setting =
   | ChoiceSetting
   | TextSetting
   | UrlSetting
-  | ListSetting;
+  | ListSetting
+  | IssuersSetting;
 
 /** The parsed type of one row. */
 export type SettingValue<Row> = Row extends { readonly kind: 'integer' }
@@ -78,6 +86,8 @@ export type SettingValue<Row> = Row extends { readonly kind: 'integer' }
       ? Choice
       : Row extends { readonly kind: 'list' }
         ? readonly string[]
-        : Row extends { readonly kind: 'url' }
-          ? string | undefined
-          : string;
+        : Row extends { readonly kind: 'issuers' }
+          ? readonly TrustedIssuer[]
+          : Row extends { readonly kind: 'url' }
+            ? string | undefined
+            : string;

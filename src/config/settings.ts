@@ -121,6 +121,39 @@ export const settings = {
       sentence: 'What new API keys start with: `<prefix>_mcp_...`. Keys with another prefix keep working.',
     },
   },
+  tokens: {
+    trustedIssuers: {
+      kind: 'issuers',
+      variable: 'TRUSTED_ISSUERS',
+      whenAbsent: 'none',
+      sentence:
+        'Identity providers whose access tokens, or ID tokens, are taken: a JSON array of records; see the guide on sign-in. One without an audience is refused.',
+    },
+    revocationMaxStalenessMs: {
+      kind: 'integer',
+      variable: 'REVOCATION_MAX_STALENESS_MS',
+      unit: 'milliseconds',
+      min: 10,
+      max: 60_000,
+      default: 1000,
+      sentence:
+        'How old what an instance knows of revocations may be when it lets a token in. Without a fault it hears of them much sooner.',
+    },
+    revocationStrict: {
+      kind: 'boolean',
+      variable: 'REVOCATION_STRICT',
+      default: false,
+      sentence: 'Looks into the database for revocations before each request that comes with a token.',
+    },
+    revocationWhenUnknown: {
+      kind: 'choice',
+      variable: 'REVOCATION_WHEN_UNKNOWN',
+      choices: ['refuse', 'accept'],
+      default: 'refuse',
+      sentence:
+        'What to do with tokens once the database could not be asked for revocations for 10 s: answer 503, or, which weakens safety, let them in.',
+    },
+  },
   edge: {
     allowedHosts: {
       kind: 'list',
