@@ -5,8 +5,12 @@
 import { randomBytes } from 'node:crypto';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
+import { CredentialAuthenticator } from './auth/credential-authenticator.ts';
+import { dpopAlgorithms } from './auth/dpop/dpop-proof.ts';
 import { KeyAuthenticator } from './auth/key-authenticator.ts';
 import type { FirstRun } from './auth/first-run.ts';
+import { MemoryRevocationStore } from './auth/revocation/memory-revocation-store.ts';
+import type { Revocations } from './auth/revocation/revocations.ts';
 import type { Config, Secrets } from './config/config.ts';
 import { loadOwnConfig } from './config/load-own-config.ts';
 import { createKeyEndpoints } from './http/endpoints/keys.ts';
@@ -32,6 +36,7 @@ import { serveStdio } from './mcp/stdio-connection.ts';
 import type { McpServerFactory } from './sdk/index.ts';
 import type { Sharing } from './sessions/sharing.ts';
 import { openSharing, type SharingOptions } from './sharing.ts';
+import { createTokenSide } from './token-side.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 
 /**
@@ -41,6 +46,8 @@ import { createLogger, type Logger } from './telemetry/logger.ts';
 export type SdkServerFactory = (context: never) => unknown;
 
 const instanceIdBytes = 9;
+/** How late a stream may be cut whose token has expired. */
+const expiryIntervalMs = 250;
 
 /** What a host is made of. */
 export interface HostOptions {
@@ -107,7 +114,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     config.server.transport === 'stdio'
       ? undefined
       : await open(openIdentity(config, secrets), (each) => each.close());
-  const web = identity === undefined ? undefined : createWeb(identity, engine, config, logger);
+  const web = identity === undefined ? undefined : createWeb({ identity, engine, sharing, config, logger });
   let server: NodeServer | undefined;
   let closing: Promise<void> | undefined;
   let firstRun: FirstRun | undefined;
@@ -248,16 +255,26 @@ interface Web {
   close(): Promise<void>;
 }
 
-function createWeb(identity: Identity, engine: Engine, config: Config, logger: Logger): Web {
-  const authenticator = new KeyAuthenticator({
+interface WebOptions {
+  readonly identity: Identity;
+  readonly engine: Engine;
+  readonly sharing: Sharing;
+  readonly config: Config;
+  readonly logger: Logger;
+}
+
+function createWeb({ identity, engine, sharing, config, logger }: WebOptions): Web {
+  const keys = new KeyAuthenticator({
     keys: identity.keyStore,
     onError: (error) => {
       logger.error('auth.key_watch_failed', {}, error);
     },
   });
-  const stopHearing = authenticator.onRevoked((credentialId) => {
-    engine.streams.endWhere('revoked', ({ principal }) => principal.credentialId === credentialId);
-  });
+  const tokens = createTokenSide({ config, sharing, logger, revocationStore: new MemoryRevocationStore() });
+  const authenticator = new CredentialAuthenticator({ keys, tokens: tokens.authenticator });
+  const stopCutting = cutStreams(engine, keys, tokens.revocations);
+  const baseScopes = engine.target.scopes?.base ?? [];
+  const issuers = config.tokens.trustedIssuers.filter(({ uses }) => uses.includes('access'));
   const endpoint = createMcpEndpoint(engine);
   let isStopping = false;
   const ready = createReadyHandler({
@@ -277,7 +294,13 @@ function createWeb(identity: Identity, engine: Engine, config: Config, logger: L
           keys: createKeyEndpoints(identity.keys),
           health: answerHealth,
           ready,
-          resourceMetadata: createMetadataHandler({ publicUrl, resourceName: engine.target.serverInfo.name }),
+          resourceMetadata: createMetadataHandler({
+            publicUrl,
+            resourceName: engine.target.serverInfo.name,
+            authorizationServers: issuers.flatMap((issuer) => issuer.issuers),
+            baseScopes,
+            dpopAlgorithms,
+          }),
         },
         {
           maxMcpBodyBytes: config.edge.maxBodyBytes,
@@ -287,7 +310,10 @@ function createWeb(identity: Identity, engine: Engine, config: Config, logger: L
       authenticator,
       allowedHosts: config.edge.allowedHosts,
       allowedOrigins: config.edge.allowAnyOrigin ? 'any' : config.edge.allowedOrigins,
+      publicUrl,
       resourceMetadataUrl: toResourceMetadataUrl(publicUrl),
+      baseScopes,
+      dpopAlgorithms,
       logger,
     });
   let fetch: ((request: Request) => Promise<Response>) | undefined;
@@ -304,10 +330,33 @@ function createWeb(identity: Identity, engine: Engine, config: Config, logger: L
       isStopping = true;
     },
     close: async () => {
-      stopHearing();
+      stopCutting();
       endpoint.close();
-      await authenticator.close();
+      await Promise.all([keys.close(), tokens.close()]);
     },
+  };
+}
+
+/** Ends open streams when what opened them ends: a key, a token, or whatever a revocation names. */
+function cutStreams(engine: Engine, keys: KeyAuthenticator, revocations: Revocations): () => void {
+  const stopKeys = keys.onRevoked((credentialId) => {
+    engine.streams.endWhere('revoked', ({ principal }) => principal.credentialId === credentialId);
+  });
+  const stopRevocations = revocations.onRevoked((_, concerns) => {
+    engine.streams.endWhere('revoked', ({ principal }) => concerns(principal));
+  });
+  const timer = setInterval(() => {
+    const now = Date.now();
+    engine.streams.endWhere(
+      'revoked',
+      ({ principal }) => principal.token !== undefined && now >= (principal.expiresAt ?? 0),
+    );
+  }, expiryIntervalMs);
+  timer.unref();
+  return () => {
+    clearInterval(timer);
+    stopKeys();
+    stopRevocations();
   };
 }
 

@@ -1,6 +1,7 @@
 /**
  * What the instances of one server share: sessions, streams, messages. In this process, or on Redis.
  */
+import { MemoryReplayGuard } from './auth/dpop/memory-replay-guard.ts';
 import type { Config, Secrets } from './config/config.ts';
 import type { SealedBox } from './mcp/sealed-box.ts';
 import { createMemoryEventLog } from './sessions/memory-event-log.ts';
@@ -49,6 +50,7 @@ async function openInProcess({ config, logger, instanceId }: SharingOptions): Pr
     events,
     bus,
     instances,
+    replays: new MemoryReplayGuard(),
     close: async () => {
       await Promise.all([instances.close(), bus.close(), events.close(), sessions.close()]);
     },

@@ -7,6 +7,7 @@ const titles: Readonly<Record<keyof typeof settings, string>> = {
   server: 'The server',
   storage: 'Where data is kept',
   credentials: 'Credentials',
+  tokens: 'Sign-in',
   edge: 'The edge',
   sessions: 'Sessions (2025 revisions)',
   streams: 'Streams',

@@ -86,6 +86,7 @@ export function createTestEdge(
     authenticator: { authenticate },
     allowedHosts: ['localhost', '127.0.0.1', '[::1]', 'mcp.example.com:8443'],
     allowedOrigins: ['https://app.example.com', 'http://localhost:*'],
+    publicUrl: 'https://mcp.example.com',
     resourceMetadataUrl: 'https://mcp.example.com/.well-known/oauth-protected-resource/mcp',
     logger: {
       isEnabled: () => true,

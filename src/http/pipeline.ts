@@ -29,6 +29,12 @@ export interface EdgeOptions {
   readonly allowedOrigins: AllowedOrigins;
   /** Absolute; see `toResourceMetadataUrl`. */
   readonly resourceMetadataUrl: string;
+  /** Where clients reach this server, without a slash at the end: what a proof of possession has to name. */
+  readonly publicUrl: string;
+  /** The least that makes the server usable, named to who has no token yet. Default: none. */
+  readonly baseScopes?: readonly string[];
+  /** Signatures that proofs of possession may have. Default: none is named. */
+  readonly dpopAlgorithms?: readonly string[];
   readonly logger: EdgeLogger;
   /** Default: a random prefix and a counter. */
   readonly createRequestId?: () => string;
@@ -73,7 +79,7 @@ export function createStages(options: EdgeOptions, createRequestId: () => string
     { name: 'answer preflight', run: answerPreflight },
     { name: 'require route', run: requireRoute },
     { name: 'refuse query token', run: refuseQueryToken },
-    { name: 'authenticate', run: createAuthenticateStage(options.authenticator) },
+    { name: 'authenticate', run: createAuthenticateStage(options.authenticator, options.publicUrl) },
     { name: 'refuse body', run: refuseBody },
   ];
 }

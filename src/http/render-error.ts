@@ -17,6 +17,10 @@ export interface ErrorRendererOptions {
   readonly logger: EdgeLogger;
   /** Absolute; named in the challenge of every 401. */
   readonly resourceMetadataUrl: string;
+  /** The least that makes the server usable, for who has no token yet. Default: none is named. */
+  readonly baseScopes?: readonly string[];
+  /** Signatures that proofs may have, for challenges of the DPoP scheme. Default: none is named. */
+  readonly dpopAlgorithms?: readonly string[];
 }
 
 /**
@@ -26,11 +30,12 @@ export interface ErrorRendererOptions {
  */
 export function createErrorRenderer(options: ErrorRendererOptions): ErrorRenderer {
   const { logger } = options;
-  const challenges = {
-    // RFC 6750, section 3.1: a request without credentials is not told an error code.
-    authentication_required: `Bearer resource_metadata="${options.resourceMetadataUrl}"`,
-    invalid_token: `Bearer error="invalid_token", resource_metadata="${options.resourceMetadataUrl}"`,
-  };
+  const { baseScopes = [], dpopAlgorithms = [] } = options;
+  // MCP 2026-07-28, Authorization, Protected Resource Metadata Discovery Requirements: SHOULD name the scopes.
+  const scope = baseScopes.length === 0 ? '' : `scope="${baseScopes.join(' ')}", `;
+  const rest = `${scope}resource_metadata="${options.resourceMetadataUrl}"`;
+  // RFC 9449, section 7.1.
+  const proofRest = `algs="${dpopAlgorithms.join(' ')}", ${rest}`;
 
   return (error, requestId) => {
     if (error instanceof RequestError) return renderRequestError(error, requestId);
@@ -60,13 +65,25 @@ export function createErrorRenderer(options: ErrorRendererOptions): ErrorRendere
   }
 
   /** RFC 9110, section 15.5.2: a 401 carries a challenge. RFC 6750, section 3.1: so does a 403 for want of a scope. */
-  function toChallenge({ code, scopes }: RequestError): string | undefined {
-    if (code === 'authentication_required' || code === 'invalid_token') return challenges[code];
-    if (code !== 'insufficient_scope') return undefined;
-    return (
-      `Bearer error="insufficient_scope", scope="${scopes.join(' ')}", ` +
-      `resource_metadata="${options.resourceMetadataUrl}"`
-    );
+  function toChallenge({ code, scheme, scopes }: RequestError): string | undefined {
+    switch (code) {
+      case 'authentication_required':
+        // RFC 6750, section 3.1: a request without credentials is not told an error code.
+        return `Bearer ${rest}`;
+      case 'invalid_token':
+        return scheme === 'DPoP'
+          ? `DPoP error="invalid_token", ${proofRest}`
+          : `Bearer error="invalid_token", ${rest}`;
+      case 'invalid_dpop_proof':
+        return `DPoP error="invalid_dpop_proof", ${proofRest}`;
+      case 'insufficient_scope':
+        return (
+          `Bearer error="insufficient_scope", scope="${scopes.join(' ')}", ` +
+          `resource_metadata="${options.resourceMetadataUrl}"`
+        );
+      default:
+        return undefined;
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 /** Every port that instances share, on one Redis. */
+import { createHash } from 'node:crypto';
 import type { Config } from '../config/config.ts';
 import type { SealedBox } from '../mcp/sealed-box.ts';
 import type { Sharing } from '../sessions/sharing.ts';
@@ -7,7 +8,9 @@ import { openRedis } from './redis-connection.ts';
 import { createRedisEventLog } from './redis-event-log.ts';
 import { createRedisInstances } from './redis-instances.ts';
 import { createRedisMessageBus } from './redis-message-bus.ts';
+import { createRedisReplayGuard } from './redis-replay-guard.ts';
 import { createRedisSessionStore } from './redis-session-store.ts';
+import { createRedisValidatedTokens } from './redis-validated-tokens.ts';
 
 const minEndedTtlMs = 15 * 60_000;
 
@@ -59,6 +62,12 @@ export async function openOnRedis(options: OnRedisOptions): Promise<Sharing> {
     events,
     bus,
     instances,
+    replays: createRedisReplayGuard(redis),
+    validatedTokens: createRedisValidatedTokens({
+      redis,
+      box,
+      trust: createHash('sha256').update(JSON.stringify(config.tokens.trustedIssuers)).digest('base64url'),
+    }),
     close: async () => {
       await instances.close();
       await Promise.all([bus.close(), events.close(), sessions.close()]);

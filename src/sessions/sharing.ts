@@ -1,3 +1,5 @@
+import type { ReplayGuard } from '../auth/dpop/replay-guard.ts';
+import type { ValidatedTokens } from '../auth/issuers/validated-tokens.ts';
 import type { EventLog } from './event-log.ts';
 import type { Instances } from './instances.ts';
 import type { MessageBus } from './message-bus.ts';
@@ -9,6 +11,9 @@ export interface Sharing {
   readonly events: EventLog;
   readonly bus: MessageBus;
   readonly instances: Instances;
+  /** Absent where there is one instance, which remembers them itself. */
+  readonly validatedTokens?: ValidatedTokens;
+  readonly replays: ReplayGuard;
   /** After the engine: it says goodbye over them. */
   close(): Promise<void>;
 }

@@ -46,8 +46,8 @@ export interface VerifyOptions {
 
 /** Verifies tokens of trusted issuers. */
 export interface TokenVerifier {
-  /** Whether any issuer is trusted for this. */
-  isUsed(use: IssuerUse): boolean;
+  /** Adds an issuer, e.g. this host itself once it knows its public URL. Takes the place of one with the same URL. */
+  trust(issuer: IssuerWithKeys): void;
   /**
    * @throws RequestError `invalid_token` (401), its reason in `detail` only
    * @throws UpstreamError when the issuer's keys cannot be had
@@ -65,7 +65,9 @@ export function createTokenVerifier(
 ): TokenVerifier {
   const byUrl = new Map(issuers.flatMap((each) => each.issuer.issuers.map((url) => [url, each] as const)));
   return {
-    isUsed: (use) => issuers.some(({ issuer }) => issuer.uses.includes(use)),
+    trust: (added) => {
+      for (const url of added.issuer.issuers) byUrl.set(url, added);
+    },
     verify: async (token, use, options = {}) => {
       if (token.length > maxTokenLength) throw toInvalid('too long');
       const { issuer, keys } = toTrusted(byUrl, token);

@@ -4,7 +4,22 @@ import { UpstreamError } from '../../errors.ts';
 import type { RevocationKind } from './revocation-store.ts';
 import type { Revocable } from './revocations.ts';
 import { SharedRevocations, type SharedRevocationsOptions } from './shared-revocations.ts';
-import { TestRevocationStore } from './test-revocation-store.contract.ts';
+import { MemoryRevocationStore } from './memory-revocation-store.ts';
+
+/** Several watchers of one of these are several instances: changes are not told, they have to look. */
+class TestRevocationStore extends MemoryRevocationStore {
+  isDown = false;
+  looks = 0;
+
+  override loadRevision(): Promise<number> {
+    this.looks += 1;
+    return this.isDown ? Promise.reject(new UpstreamError('database', 'down')) : super.loadRevision();
+  }
+
+  override onChange(): () => void {
+    return () => undefined;
+  }
+}
 
 const open: SharedRevocations[] = [];
 

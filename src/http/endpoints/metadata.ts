@@ -30,15 +30,26 @@ export function toResourceMetadataUrl(publicUrl: string): string {
 export function createMetadataHandler(options: {
   readonly publicUrl: string;
   readonly resourceName: string;
+  /** Issuers that a client can get an access token of. Default: none, clients come with an API key. */
+  readonly authorizationServers?: readonly string[];
+  /** The least that makes the server usable: clients tend to ask for all that is listed. Default: none. */
+  readonly baseScopes?: readonly string[];
+  /** Signatures that proofs of possession may have. Default: none are taken. */
+  readonly dpopAlgorithms?: readonly string[];
 }): RouteHandler {
+  const { authorizationServers = [], baseScopes = [], dpopAlgorithms = [] } = options;
   const reply = toJsonReply(
     200,
     {
       resource: toResourceUrl(options.publicUrl),
       resource_name: options.resourceName,
       bearer_methods_supported: ['header'],
-      // No `authorization_servers`: this host issues no tokens, and clients come with an API key. An issuer named here
-      // would send them into a sign-in that does not exist.
+      // Only where there is one: an issuer named here sends clients into its sign-in.
+      ...(authorizationServers.length > 0 && {
+        authorization_servers: authorizationServers,
+        ...(dpopAlgorithms.length > 0 && { dpop_signing_alg_values_supported: dpopAlgorithms }),
+      }),
+      ...(baseScopes.length > 0 && { scopes_supported: baseScopes }),
     },
     { 'Cache-Control': `public, max-age=${maxAgeSeconds}` },
   );

@@ -3,7 +3,7 @@ import { toHeader } from '../messages.ts';
 import type { Stage } from '../stage.ts';
 
 const requestHeaders =
-  'Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name, Last-Event-ID, X-Request-Id';
+  'Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name, Last-Event-ID, DPoP, X-Request-Id';
 /** Two hours: the longest that browsers agree on. */
 const maxAgeSeconds = 7200;
 const maxReflectedHeaders = 64;

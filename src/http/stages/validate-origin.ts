@@ -11,7 +11,7 @@ export type AllowedOrigins = 'any' | readonly string[];
 
 /** Reply headers that a page may read beyond the few it always may. */
 export const exposedHeaders =
-  'WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version, Retry-After, X-Request-Id';
+  'WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version, DPoP-Nonce, Retry-After, X-Request-Id';
 
 const withoutOrigin: readonly string[] = ['Vary', 'Origin'];
 
