@@ -200,7 +200,11 @@ describe('a token that is bound to a key', () => {
 
   async function prove(
     token: string,
-    { header = {}, signer = clientKey, ...claims }: JWTPayload & { header?: object; signer?: IssuerKey } = {},
+    {
+      header = {},
+      signer = clientKey,
+      ...claims
+    }: Record<string, unknown> & { header?: object; signer?: IssuerKey } = {},
   ): Promise<Presentation> {
     const { kty = '', crv = '', x = '', y = '' } = signer.jwk;
     const proof = await new SignJWT({
@@ -244,7 +248,7 @@ describe('a token that is bound to a key', () => {
     expect(await codeOf(authenticate(token, proven))).toBe('invalid_dpop_proof DPoP');
   });
 
-  test.each<[string, JWTPayload & { header?: object }]>([
+  test.each<[string, Record<string, unknown>]>([
     ['another method', { htm: 'GET' }],
     ['another path', { htu: 'https://mcp.example.com/other' }],
     ['another host', { htu: 'https://evil.example/mcp' }],

@@ -1,0 +1,210 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { JWTPayload } from 'jose';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { createIssuerKey, type IssuerKey, signToken } from '../../src/auth/issuers/test-issuer.contract.ts';
+import { loadConfig } from '../../src/config/load-config.ts';
+import { createHost, type Host } from '../../src/host.ts';
+import { defineServer } from '../../src/mcp/server-definition.ts';
+import { createLogger } from '../../src/telemetry/logger.ts';
+import { type IssuerServer, startIssuerServer } from '../issuer-server.ts';
+
+const origin = 'https://mcp.example.com';
+const metadataUrl = `${origin}/.well-known/oauth-protected-resource/mcp`;
+const patience = { timeout: 30_000, interval: 100 };
+
+let key: IssuerKey;
+let issuer: IssuerServer;
+let host: Host;
+let dataDir: string;
+
+beforeEach(async () => {
+  key = await createIssuerKey('k1');
+  issuer = await startIssuerServer([key.jwk]);
+  dataDir = mkdtempSync(join(tmpdir(), 'mooring-rs-'));
+  const records = [{ name: 'id', issuer: issuer.url, audience: `${origin}/mcp`, tenantClaim: 'tenant' }];
+  const loaded = await loadConfig({
+    environment: {
+      PUBLIC_URL: origin,
+      TRUSTED_ISSUERS: JSON.stringify(records),
+      SHUTDOWN_GRACE_MS: '1000',
+      DATA_DIR: dataDir,
+    },
+    workingDir: dataDir,
+  });
+  host = await createHost({
+    server: defineServer({ name: 'test', version: '1.0.0', baseScopes: ['notes:read'], tools: [] }),
+    ...loaded,
+    logger: createLogger({ level: 'silent' }),
+  });
+});
+
+afterEach(async () => {
+  await host.close();
+  await issuer.close();
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+function sign(claims: JWTPayload & { header?: Record<string, unknown> } = {}, by = key): Promise<string> {
+  return signToken(by, { iss: issuer.url, aud: `${origin}/mcp`, ...claims });
+}
+
+function call(
+  token: string | undefined,
+  {
+    path = '/mcp',
+    method = 'tools/list',
+    headers = {},
+  }: {
+    path?: string;
+    method?: string;
+    headers?: Record<string, string>;
+  } = {},
+): Promise<Response> {
+  const params =
+    method === 'initialize'
+      ? { protocolVersion: '2025-11-25', clientInfo: { name: 'c', version: '1' }, capabilities: {} }
+      : undefined;
+  return host.fetch(
+    new Request(`${origin}${path}`, {
+      method: 'POST',
+      headers: {
+        host: 'mcp.example.com',
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        ...headers,
+      },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
+    }),
+  );
+}
+
+async function openSession(token: string): Promise<string> {
+  const reply = await call(token, { method: 'initialize' });
+  expect(reply.status).toBe(200);
+  return reply.headers.get('mcp-session-id') ?? '';
+}
+
+test('without a token a client is told where to learn of sign-in, what to ask for, and no error', async () => {
+  const reply = await call(undefined);
+  expect(reply.status).toBe(401);
+  expect(reply.headers.get('www-authenticate')).toBe(
+    `Bearer scope="notes:read", resource_metadata="${metadataUrl}"`,
+  );
+});
+
+test('the metadata, at both places, names the issuer and only the least scopes', async () => {
+  for (const path of ['/mcp', '']) {
+    const url = `${origin}/.well-known/oauth-protected-resource${path}`;
+    const reply = await host.fetch(new Request(url, { headers: { host: 'mcp.example.com' } }));
+    expect(await reply.json()).toMatchObject({
+      resource: `${origin}/mcp`,
+      authorization_servers: [issuer.url],
+      scopes_supported: ['notes:read'],
+      bearer_methods_supported: ['header'],
+    });
+  }
+});
+
+test('a token of the issuer opens a session, and its keys are fetched once', async () => {
+  const token = await sign();
+  await Promise.all(Array.from({ length: 100 }, () => openSession(token)));
+  expect(issuer.fetches).toBe(1);
+});
+
+test('every token that does not hold gets the same 401', async () => {
+  const now = Math.floor(Date.now() / 1000);
+  const [head = '', payload = ''] = (await sign()).split('.');
+  const none = Buffer.from('{"alg":"none","typ":"at+jwt"}').toString('base64url');
+  const tokens = {
+    malformed: 'ey.ey.ey',
+    expired: await sign({ exp: now - 10 }),
+    'bad signature': await sign({}, await createIssuerKey('k1')),
+    'wrong issuer': await sign({ iss: 'https://evil.example' }),
+    'wrong audience': await sign({ aud: 'https://other.example/mcp' }),
+    none: `${none}.${payload}.`,
+    unsigned: `${head}.${payload}.`,
+    'ID token': await sign({ nonce: 'n', header: { typ: 'JWT' } }),
+    'no token at all': 'mooring_mcp_unknown',
+  };
+  const bodies = new Set<string>();
+  for (const [name, token] of Object.entries(tokens)) {
+    const reply = await call(token, { method: 'initialize' });
+    expect([name, reply.status]).toEqual([name, 401]);
+    expect(reply.headers.get('www-authenticate')).toBe(
+      `Bearer error="invalid_token", scope="notes:read", resource_metadata="${metadataUrl}"`,
+    );
+    bodies.add((await reply.text()).replace(/"requestId":"[^"]*"/, ''));
+  }
+  expect(bodies.size).toBe(1);
+});
+
+test('a token in the URL is refused, though it holds', async () => {
+  const reply = await call(undefined, { path: `/mcp?access_token=${await sign()}` });
+  expect(reply.status).toBe(400);
+});
+
+test('a browser may send a proof and read its nonce', async () => {
+  const reply = await host.fetch(
+    new Request(`${origin}/mcp`, {
+      method: 'OPTIONS',
+      headers: {
+        host: 'mcp.example.com',
+        origin,
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'authorization, dpop',
+      },
+    }),
+  );
+  expect(reply.status).toBe(204);
+  expect(reply.headers.get('access-control-allow-headers')).toContain('DPoP');
+  const refused = await call(undefined, { headers: { origin } });
+  expect(refused.headers.get('access-control-expose-headers')).toContain('DPoP-Nonce');
+  expect(refused.headers.get('access-control-expose-headers')).toContain('WWW-Authenticate');
+});
+
+test('a rotated key is taken at once', async () => {
+  await openSession(await sign());
+  const second = await createIssuerKey('k2');
+  issuer.publish([second.jwk]);
+  await openSession(await sign({ jti: 'after' }, second));
+});
+
+test('an issuer that is down leaves its last keys in force, and without any its tokens are 503, never 401', async () => {
+  issuer.isDown = true;
+  const refused = await call(await sign(), { method: 'initialize' });
+  expect(refused.status).toBe(503);
+  expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+  expect(refused.headers.get('www-authenticate')).toBeNull();
+  issuer.isDown = false;
+  await vi.waitFor(async () => openSession(await sign()), patience);
+  issuer.isDown = true;
+  await openSession(await sign({ jti: 'during' }));
+});
+
+test('an open stream is cut when its token expires', async () => {
+  const token = await sign({ exp: Math.floor(Date.now() / 1000) + 3 });
+  const sessionId = await openSession(token);
+  const reply = await host.fetch(
+    new Request(`${origin}/mcp`, {
+      headers: {
+        host: 'mcp.example.com',
+        accept: 'text/event-stream',
+        authorization: `Bearer ${token}`,
+        'mcp-session-id': sessionId,
+        'mcp-protocol-version': '2025-11-25',
+      },
+    }),
+  );
+  expect(reply.status).toBe(200);
+  // Ends of itself; the test's own bound is what fails when it does not.
+  await reply.text();
+  expect((await call(token, { method: 'initialize' })).status).toBe(401);
+});
+
+test('an API key and a token open sessions side by side', async () => {
+  await openSession(await sign());
+  await openSession(host.firstRun?.secret ?? '');
+});
