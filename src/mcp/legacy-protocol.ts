@@ -2,9 +2,9 @@
  * The 2025 revisions: sessions, and everything in them that is answered the same whatever server is hosted.
  * MCP 2025-03-26, 2025-06-18, 2025-11-25.
  */
-import { toPrincipalKey } from '../auth/principal.ts';
+import { type Principal, toPrincipalKey } from '../auth/principal.ts';
 import { ProtocolError, protocolErrorCodes } from '../errors.ts';
-import type { SessionRecord } from '../sessions/session-store.ts';
+import type { SessionRecord, SessionStore } from '../sessions/session-store.ts';
 import { answerCall } from './answer-call.ts';
 import type { Reply } from './call-reply.ts';
 import type { Engine } from './engine.ts';
@@ -204,6 +204,27 @@ export function createLegacyProtocol(engine: Engine): LegacyProtocol {
   }
 }
 
+/** A session ends at its greatest age, and with the credential that it is used with. */
+function toSessionEnd(oldestAt: number, principal: Principal): number {
+  return Math.min(oldestAt, principal.expiresAt ?? Number.MAX_SAFE_INTEGER);
+}
+
+/**
+ * Lets a session go on with a newer token of its principal: it is bound to who calls, not to what they present.
+ *
+ * @param ttlMs the greatest age of a session
+ */
+export async function prolongSession(
+  sessions: Pick<SessionStore, 'update'>,
+  session: SessionRecord,
+  { principal, ttlMs }: { readonly principal: Principal; readonly ttlMs: number },
+): Promise<void> {
+  if (principal.token === undefined) return;
+  const expiresAt = toSessionEnd(session.createdAt + ttlMs, principal);
+  if (expiresAt <= session.expiresAt) return;
+  await sessions.update(session.id, (record) => (expiresAt > record.expiresAt ? { expiresAt } : undefined));
+}
+
 function parseInitialize(
   request: JsonRpcRequest,
   { principal }: Caller,
@@ -228,7 +249,7 @@ function parseInitialize(
     clientCapabilities: (capabilities ?? {}) as ClientCapabilities,
     subscriptions: [],
     createdAt,
-    expiresAt: Math.min(createdAt + ttlMs, principal.expiresAt ?? Number.MAX_SAFE_INTEGER),
+    expiresAt: toSessionEnd(createdAt + ttlMs, principal),
   };
 }
 

@@ -235,8 +235,8 @@ class RedisSessionStore implements SessionStore {
     const keys = toSessionKeys(this.#redis.prefix, id);
     const reply = await this.#redis.runScript(
       replaceSession,
-      [keys.session],
-      [...this.#clockArgs(), known.tag, sealed],
+      [keys.session, keys.values],
+      [...this.#clockArgs(), known.tag, sealed, toDigits(record.expiresAt)],
     );
     if (reply === 0) return undefined;
     if (reply !== 1) return false;

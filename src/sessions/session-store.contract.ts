@@ -209,6 +209,19 @@ function describeExpiry(open: () => Promise<SessionStoreBench>): void {
     expect(await first.load('s')).toBeUndefined();
   });
 
+  it('ends a session at the later end that an update gave it, its values with it, at every door', async () => {
+    const { first, last, now, advance } = await open();
+    await first.create(toRecord('s', now(), { expiresAt: now() + 50 }));
+    await first.writeValue('s', 'k', '1', 0);
+    const expiresAt = now() + 90;
+    expect(await last.update('s', () => ({ expiresAt }))).toBe(true);
+    advance(60);
+    expect((await first.load('s'))?.expiresAt).toBe(expiresAt);
+    expect((await last.readValue('s', 'k'))?.value).toBe('1');
+    advance(30);
+    expect(await first.load('s')).toBeUndefined();
+  });
+
   it('starts afresh when an id that expired is created again', async () => {
     const { first, now, advance } = await open();
     await first.create(toRecord('s', now()));

@@ -23,8 +23,8 @@ export interface SessionRecord {
   readonly expiresAt: number;
 }
 
-/** What a request may change in a record. */
-export type SessionChange = Partial<Pick<SessionRecord, 'logLevel' | 'subscriptions'>>;
+/** What a request may change in a record; its end moves only later, with a newer token of the same principal. */
+export type SessionChange = Partial<Pick<SessionRecord, 'logLevel' | 'subscriptions' | 'expiresAt'>>;
 
 /** One application value of a session, with the version that a compare-and-swap needs: never the same twice in a session. */
 export interface SessionValue {

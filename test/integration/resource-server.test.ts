@@ -204,6 +204,19 @@ test('an open stream is cut when its token expires', async () => {
   expect((await call(token, { method: 'initialize' })).status).toBe(401);
 });
 
+test('a session goes on with a newer token of the same user, and not with one of another', async () => {
+  const exp = Math.floor(Date.now() / 1000) + 3;
+  const first = await sign({ exp });
+  const second = await sign({ jti: 'second' });
+  const sessionId = await openSession(first);
+  const headers = { 'mcp-session-id': sessionId, 'mcp-protocol-version': '2025-11-25' };
+  expect((await call(second, { headers })).status).toBe(200);
+  const other = await sign({ sub: 'eve' });
+  expect((await call(other, { headers })).status).toBe(404);
+  await vi.waitFor(async () => expect((await call(first, { headers })).status).toBe(401), patience);
+  expect((await call(second, { headers })).status).toBe(200);
+});
+
 test('an API key and a token open sessions side by side', async () => {
   await openSession(await sign());
   await openSession(host.firstRun?.secret ?? '');

@@ -6,7 +6,7 @@ import { CallReply, createDurableStream, toBatchReplies } from '../../mcp/call-r
 import type { Engine } from '../../mcp/engine.ts';
 import type { ValidIncoming } from '../../mcp/json-rpc.ts';
 import { renderCallStreamId } from '../../mcp/call-stream-id.ts';
-import { createLegacyProtocol } from '../../mcp/legacy-protocol.ts';
+import { createLegacyProtocol, prolongSession } from '../../mcp/legacy-protocol.ts';
 import { toUnsupportedVersion } from '../../mcp/modern-envelope.ts';
 import { allowsBatches, canPollStreams, isLegacyVersion } from '../../mcp/protocol-versions.ts';
 import type { JsonRpcId, JsonRpcRequest } from '../../mcp/protocol-types.ts';
@@ -51,6 +51,7 @@ export function createLegacyEndpoint(engine: Engine): LegacyEndpoint {
       throw new RequestError('session_unknown', 'Unknown session ID');
     }
     requireLegacyVersion(request);
+    await prolongSession(engine.sessions, session, { principal, ttlMs: engine.limits.sessionTtlMs });
     return session;
   };
 
