@@ -83,7 +83,7 @@ it('opens no entry that was put elsewhere, changed, or made by who trusts other 
 it('lets one of many claim a name, on whichever instance, and again only after its time', async () => {
   const guards = [createRedisReplayGuard(await connect()), createRedisReplayGuard(await connect())];
   const claims = await Promise.all(
-    Array.from({ length: 40 }, (_, index) => guards[index % 2]?.claim('p', 60_000)),
+    Array.from({ length: 40 }, async (_, index) => guards[index % 2]?.claim('p', 60_000)),
   );
   expect(claims.filter(Boolean)).toHaveLength(1);
   expect(await control.pTTL('mcp:proof:p')).toBeLessThanOrEqual(60_000);

@@ -1,0 +1,45 @@
+import { createLocalJWKSet } from 'jose';
+import { beforeAll, expect, test } from 'vitest';
+import type { IdentityVerifier } from '../tokens/identity-verifier.ts';
+import { createIdentityVerifier } from './issuer-identities.ts';
+import { createIssuerKey, type IssuerKey, signToken, toTrustedIssuer } from './test-issuer.contract.ts';
+import { createTokenVerifier } from './token-verifier.ts';
+
+const issuer = 'https://securetoken.google.com/shop-1';
+let key: IssuerKey;
+let identities: IdentityVerifier;
+
+beforeAll(async () => {
+  key = await createIssuerKey('k1', 'RS256');
+  const record = toTrustedIssuer({ preset: 'firebase', issuer, audience: 'shop-1', tenantClaim: undefined });
+  const keys = { find: createLocalJWKSet({ keys: [key.jwk] }) };
+  identities = createIdentityVerifier(createTokenVerifier([{ issuer: record, keys }]));
+});
+
+function sign(claims: Record<string, unknown> = {}): Promise<string> {
+  return signToken(key, { iss: issuer, aud: 'shop-1', header: { typ: 'JWT' }, ...claims });
+}
+
+test('says who a Firebase user is, without an address that the issuer does not vouch for', async () => {
+  const claims = { name: 'Ada', email: 'ada@shop.example', auth_time: 1000 };
+  expect(await identities.verifyIdentity(await sign(claims), 'id')).toEqual({
+    issuer,
+    subject: 'ada',
+    name: 'Ada',
+    email: 'ada@shop.example',
+    authenticatedAt: 1_000_000,
+  });
+  const unverified = await identities.verifyIdentity(await sign({ ...claims, email_verified: false }));
+  expect(unverified.email).toBeUndefined();
+});
+
+test.each<[string, Record<string, unknown>, string?]>([
+  ['another project', { aud: 'shop-2' }],
+  ['nobody', { sub: '' }],
+  ['a sign-in to come', { auth_time: Math.floor(Date.now() / 1000) + 3600 }],
+  ['another issuer than asked for', {}, 'https://other.example'],
+])('refuses an identity token of %s', async (_, claims, from) => {
+  await expect(identities.verifyIdentity(await sign(claims), from)).rejects.toMatchObject({
+    code: 'invalid_token',
+  });
+});
