@@ -1,10 +1,14 @@
 /**
- * What the instances of one server share: sessions, streams, messages. In this process, or on Redis.
+ * What the instances of one server share: sessions, streams, messages, limits, locks. In this process, or on Redis.
  */
 import type { Config, Secrets } from './config/config.ts';
 import type { SealedBox } from './mcp/sealed-box.ts';
+import { createMemoryLimits } from './policy/memory-limits.ts';
+import { createLocks } from './sessions/locks-on-table.ts';
+import { createMemoryClaims } from './sessions/memory-claims.ts';
 import { createMemoryEventLog } from './sessions/memory-event-log.ts';
 import { createMemoryInstances } from './sessions/memory-instances.ts';
+import { createMemoryLockTable } from './sessions/memory-lock-table.ts';
 import { createMemoryMessageBus } from './sessions/memory-message-bus.ts';
 import { createMemorySessionStore } from './sessions/memory-session-store.ts';
 import type { Sharing } from './sessions/sharing.ts';
@@ -49,6 +53,9 @@ async function openInProcess({ config, logger, instanceId }: SharingOptions): Pr
     events,
     bus,
     instances,
+    limits: createMemoryLimits(),
+    locks: createLocks(createMemoryLockTable()),
+    claims: createMemoryClaims(),
     close: async () => {
       await Promise.all([instances.close(), bus.close(), events.close(), sessions.close()]);
     },

@@ -1,11 +1,15 @@
 /** Every port that instances share, on one Redis. */
 import type { Config } from '../config/config.ts';
 import type { SealedBox } from '../mcp/sealed-box.ts';
+import { createLocks } from '../sessions/locks-on-table.ts';
 import type { Sharing } from '../sessions/sharing.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { createRedisClaims } from './redis-claims.ts';
 import { openRedis } from './redis-connection.ts';
 import { createRedisEventLog } from './redis-event-log.ts';
 import { createRedisInstances } from './redis-instances.ts';
+import { createRedisLimits } from './redis-limits.ts';
+import { createRedisLockTable } from './redis-lock-table.ts';
 import { createRedisMessageBus } from './redis-message-bus.ts';
 import { createRedisSessionStore } from './redis-session-store.ts';
 
@@ -59,6 +63,9 @@ export async function openOnRedis(options: OnRedisOptions): Promise<Sharing> {
     events,
     bus,
     instances,
+    limits: createRedisLimits({ redis }),
+    locks: createLocks(createRedisLockTable({ redis })),
+    claims: createRedisClaims({ redis }),
     close: async () => {
       await instances.close();
       await Promise.all([bus.close(), events.close(), sessions.close()]);

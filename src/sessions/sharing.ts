@@ -1,5 +1,8 @@
+import type { Limits } from '../policy/limits.ts';
+import type { Claims } from './claims.ts';
 import type { EventLog } from './event-log.ts';
 import type { Instances } from './instances.ts';
+import type { Locks } from './locks.ts';
 import type { MessageBus } from './message-bus.ts';
 import type { SessionStore } from './session-store.ts';
 
@@ -9,6 +12,9 @@ export interface Sharing {
   readonly events: EventLog;
   readonly bus: MessageBus;
   readonly instances: Instances;
+  readonly limits: Limits;
+  readonly locks: Locks;
+  readonly claims: Claims;
   /** After the engine: it says goodbye over them. */
   close(): Promise<void>;
 }
