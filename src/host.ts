@@ -224,6 +224,7 @@ function createEngineOf(
     events: sharing.events,
     bus: sharing.bus,
     instances: sharing.instances,
+    claims: sharing.claims,
     box,
     logger,
     limits: {

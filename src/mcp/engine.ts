@@ -2,6 +2,7 @@
  * The engine: one JSON-RPC message in, its answer out, in both eras, whatever carries it. It knows nothing of HTTP or
  * stdio; those hand it messages and a way to send some ahead of the answer.
  */
+import type { Claims } from '../sessions/claims.ts';
 import type { EventLog } from '../sessions/event-log.ts';
 import type { Instances } from '../sessions/instances.ts';
 import type { MessageBus } from '../sessions/message-bus.ts';
@@ -40,6 +41,7 @@ export interface EngineOptions {
   readonly events: EventLog;
   readonly bus: MessageBus;
   readonly instances: Instances;
+  readonly claims: Claims;
   readonly box: SealedBox;
   readonly logger: Logger;
   readonly limits: EngineLimits;

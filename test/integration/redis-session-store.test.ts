@@ -130,6 +130,7 @@ describe('a session at rest', () => {
         opened += 1;
         return real.open(sealed, binding);
       },
+      openDated: (sealed, binding) => real.openDated(sealed, binding),
     };
     const { stores } = openStores({ box });
     await stores[0].create(toFreshRecord('s'));
