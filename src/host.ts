@@ -26,12 +26,12 @@ import { createOpenPart } from './lib/open-parts.ts';
 import { compileServer } from './mcp/compiled-server.ts';
 import type { DispatchTarget, ServerChange } from './mcp/dispatch-target.ts';
 import { createEngine, type Engine } from './mcp/engine.ts';
-import { createSealedBox, type SealedBox, toSealingKey } from './mcp/sealed-box.ts';
+import { createSealedBox, type SealedBox } from './mcp/sealed-box.ts';
 import { isServerDefinition, type ServerDefinition } from './mcp/server-definition.ts';
 import { serveStdio } from './mcp/stdio-connection.ts';
 import type { McpServerFactory } from './sdk/index.ts';
 import type { Sharing } from './sessions/sharing.ts';
-import { openSharing, type SharingOptions } from './sharing.ts';
+import { openSharing, type SharingOptions, toSealingKeys } from './sharing.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 
 /**
@@ -91,7 +91,7 @@ export interface Host {
 export async function createHost(options: HostOptions): Promise<Host> {
   const { config, secrets } = await resolveConfig(options);
   const logger = options.logger ?? createLogger({ level: config.log.logLevel });
-  const box = createBox(secrets);
+  const box = createSealedBox({ keys: toSealingKeys(secrets) });
   const open = createOpenPart();
   const target = await open(createTarget(options.server, box, config, logger), (each) => each.close());
   const shared: SharingOptions = {
@@ -184,11 +184,6 @@ async function resolveConfig({
   if (config !== undefined || secrets !== undefined)
     throw new TypeError('config and secrets belong together: give both, or neither');
   return loadOwnConfig();
-}
-
-function createBox(secrets: Secrets): SealedBox {
-  const keys = secrets.encryptionKeys.map((key) => toSealingKey(Buffer.from(key.reveal()).toString('hex')));
-  return createSealedBox({ keys });
 }
 
 async function createTarget(

@@ -110,7 +110,7 @@ export const settings = {
       secret: true,
       whenAbsent: 'a random key that ends with the process; required in production',
       sentence:
-        'Seals what a client is given to keep between requests: 64 hexadecimal digits. Several, separated by commas, for rotation: the first seals, all of them open.',
+        'Encrypts what a client is given to keep between requests, and what rests in Redis: 64 hexadecimal digits. Several, separated by commas, to change it: the first encrypts, all of them open.',
     },
     keyPrefix: {
       kind: 'text',

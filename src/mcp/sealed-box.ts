@@ -62,7 +62,7 @@ export interface OpenedSeal {
 
 /** What a box is made with. */
 export interface SealedBoxOptions {
-  /** The first seals, all open. Rotate by putting a new one first and keeping the old for the longest time to live. */
+  /** The first seals, all open. To change it: docs/operations/encryption-keys.md. */
   readonly keys: readonly SealingKey[];
   readonly now?: () => number;
   /** Fills a buffer with random bytes that nobody can foresee and that never repeat. */

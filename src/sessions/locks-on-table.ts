@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { UpstreamError } from '../errors.ts';
 import type { HeldLock, LockOptions, LockOutcome, Locks, LockTable } from './locks.ts';
 
 /** Where time and chance come from. */
@@ -114,6 +115,6 @@ class Holding implements HeldLock {
 
   #lose(): void {
     this.end();
-    this.#lost.abort(new Error('The lock was lost'));
+    this.#lost.abort(new UpstreamError('locks', 'The lock was lost'));
   }
 }

@@ -15,7 +15,7 @@ export interface HeldLock {
    * that was frozen: what must never be written by two carries this number, and refuses a smaller one than it has seen.
    */
   readonly token: number;
-  /** Aborted when the lock was lost, or can no longer be known to be held: stop. */
+  /** Aborted, with an `UpstreamError`, when the lock was lost or can no longer be known to be held: stop. */
   readonly signal: AbortSignal;
 }
 
