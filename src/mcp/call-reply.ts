@@ -34,6 +34,11 @@ export type CallOutcome =
 
 /** The stream of one call, from its first message to its response. */
 export interface CallStream {
+  /**
+   * Resolves when the stream's first event can be written, and never rejects: without it, a client that had seen the
+   * head would not know what to come back for. Absent where there is nothing to wait for.
+   */
+  readonly primed?: Promise<void>;
   /** Gives the stream its connection. Called once. */
   attach(sink: EventSink): void;
   write(message: string): void;
@@ -83,8 +88,10 @@ export class CallReply implements Reply {
 
   upgrade(): CallStream {
     if (this.#stream === undefined) {
-      this.#stream = this.#openStream();
-      this.#decide({ kind: 'stream', stream: this.#stream });
+      const stream = this.#openStream();
+      this.#stream = stream;
+      if (stream.primed === undefined) this.#decide({ kind: 'stream', stream });
+      else void stream.primed.then(() => this.#decide({ kind: 'stream', stream }));
     }
     return this.#stream;
   }
@@ -219,10 +226,12 @@ export function createDurableStream(options: DurableStreamOptions): CallStream {
     sink?.end();
   };
   if (options.primeRetryMs !== undefined) append('', { retryMs: options.primeRetryMs });
+  const primed = tail;
   const afterTail = (then: () => void): void => {
     tail = tail.then(then).catch(options.onError);
   };
   return {
+    primed,
     attach: (given) => {
       sink = given;
       for (const event of early.splice(0)) sink.send(event);
