@@ -53,6 +53,11 @@ export interface UrlSetting extends SettingBase {
   readonly isBase?: true;
 }
 
+/** Where Redis is, as `parseRedisUrl` reads it. */
+export interface RedisUrlSetting extends SettingBase {
+  readonly kind: 'redis-url';
+}
+
 /** Several values: separated by commas in the environment, an array in `mooring.config`. */
 export interface ListSetting extends SettingBase {
   readonly kind: 'list';
@@ -67,6 +72,7 @@ export type Setting =
   | ChoiceSetting
   | TextSetting
   | UrlSetting
+  | RedisUrlSetting
   | ListSetting;
 
 /** The parsed type of one row. */
@@ -78,6 +84,6 @@ export type SettingValue<Row> = Row extends { readonly kind: 'integer' }
       ? Choice
       : Row extends { readonly kind: 'list' }
         ? readonly string[]
-        : Row extends { readonly kind: 'url' }
+        : Row extends { readonly kind: 'url' | 'redis-url' }
           ? string | undefined
           : string;

@@ -85,13 +85,12 @@ export const settings = {
       sentence: 'PostgreSQL, for tenants and API keys: postgres://user:password@host:5432/database.',
     },
     redisUrl: {
-      kind: 'url',
+      kind: 'redis-url',
       variable: 'REDIS_URL',
-      protocols: ['redis:', 'rediss:'],
       secret: true,
       whenAbsent: 'sessions and streams live in this process',
       sentence:
-        'Redis, for sessions and streams that any instance serves and that survive restarts: redis://user:password@host:6379.',
+        'Redis 7.0 or later, for sessions and streams that any instance serves and that survive restarts: a server, one behind Sentinels, or a Cluster. See docs/operations/redis.md.',
     },
   },
   credentials: {

@@ -10,7 +10,8 @@ import type { RedisLinkOptions } from './redis-link.ts';
 import { openClusterLinks, openSingleLinks, toSingleLinks } from './redis-links.ts';
 import type { RedisScript } from './redis-script.ts';
 import { createRedisSubscriber, type RedisSubscriber } from './redis-subscriber.ts';
-import { parseRedisUrl } from './redis-url.ts';
+import { loadRedisTls } from './redis-tls.ts';
+import { parseRedisUrl } from '../config/redis-url.ts';
 
 /** Where Redis is, and how long we wait for it. */
 export interface RedisOptions {
@@ -60,9 +61,14 @@ export interface RedisConnection {
   close(): Promise<void>;
 }
 
-/** @throws UpstreamError when Redis does not answer within `connectTimeoutMs`; TypeError for a malformed URL */
+/**
+ * @throws UpstreamError when Redis does not answer within `connectTimeoutMs`; TypeError for a malformed URL; ConfigError
+ *   for files of TLS that cannot be read
+ */
 export async function openRedis(options: RedisOptions): Promise<RedisConnection> {
   const target = parseRedisUrl(options.url);
+  // A missing file must not look like a server that is away.
+  await loadRedisTls(target.tls);
   const linkOptions: Omit<RedisLinkOptions, 'purpose'> = {
     target,
     logger: options.logger,

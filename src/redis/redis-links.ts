@@ -1,7 +1,7 @@
 /** Which connection a command goes over: always the same, or in a cluster the one to the master of its key's slot. */
 import { RedisLink, type RedisLinkOptions } from './redis-link.ts';
 import { slotCount, toSlot } from './redis-slots.ts';
-import type { RedisNode } from './redis-url.ts';
+import type { RedisNode } from '../config/redis-url.ts';
 
 /** See the file's head. */
 export interface RedisLinks {
