@@ -102,15 +102,18 @@ export class SessionResealer {
   async #resealStream(id: string, streamId: string, count: ResealCount): Promise<void> {
     const { streams, streamPrefix } = toSessionKeys(this.#redis.prefix, id);
     const keys = [streams, `${streamPrefix}${streamId}`];
-    for (let from = 0; ;) {
+    // As it is at the first look: a stream that is written to would keep us for as long.
+    let end = Number.POSITIVE_INFINITY;
+    for (let from = 0; from < end;) {
       const reply = await this.#redis.runScript(readStoredEvents, keys, [
         streamId,
         String(from),
         String(eventsPerStep),
       ]);
       if (!Array.isArray(reply)) return;
-      // The script returns a number, then texts.
-      const [first, ...events] = reply as unknown as readonly [number, ...string[]];
+      // The script returns two numbers, then texts.
+      const [first, next, ...events] = reply as unknown as readonly [number, number, ...string[]];
+      end = Math.min(end, next);
       const changes: string[][] = [];
       for (const [index, event] of events.entries()) {
         const sealed = event.slice(event.indexOf(' ') + 1);

@@ -6,6 +6,8 @@ import { createRedisEventLog } from '../../src/redis/redis-event-log.ts';
 import { createRedisSessionStore } from '../../src/redis/redis-session-store.ts';
 import { rekeyOnRedis } from '../../src/redis/rekey-on-redis.ts';
 import { type RekeyOptions, rekeySessions, type RekeySummary } from '../../src/redis/rekey-sessions.ts';
+import { resealEvents } from '../../src/redis/scripts/reseal-events.ts';
+import { toSessionKeys } from '../../src/redis/session-keys.ts';
 import { SessionSeal } from '../../src/redis/session-seal.ts';
 import type { EventLog } from '../../src/sessions/event-log.ts';
 import { toRecord } from '../../src/sessions/session-store-bench.contract.ts';
@@ -29,12 +31,15 @@ function createBox(...keys: readonly SealingKey[]): SealedBox {
   return createSealedBox({ keys });
 }
 
+/** Few enough that a stream that is written to goes on losing its first ones. */
+const maxEventsPerStream = 200;
+
 function openInstance(redis: RedisConnection, ...keys: readonly SealingKey[]): Instance {
   const { logger, events } = createTestLog();
   const options = { redis, box: createBox(...keys), logger, idleTtlMs: 600_000 };
   return {
     store: createRedisSessionStore({ ...options, maxPerPrincipal: 10_000 }),
-    log: createRedisEventLog({ ...options, maxEventsPerStream: 200 }),
+    log: createRedisEventLog({ ...options, maxEventsPerStream }),
     events,
   };
 }
@@ -168,6 +173,54 @@ describe('rekeying a Redis', () => {
       expect(read.events.map(({ id: event }) => event)).toEqual(appended.slice(1));
     }
     await expectWhole(reader, firsts);
+  });
+
+  it('puts each event in its own place in streams that lose their first ones all the while', async () => {
+    const [redis, other] = bench.openEmpty();
+    const [before, writer] = [openInstance(redis, oldKey), openInstance(other, oldKey, newKey)];
+    const streams = Array.from({ length: 4 }, (_, index) => `call-${index}`);
+    await before.store.create(toRecord('s', Date.now()));
+    const appended = new Map<string, [id: string, data: string][]>();
+    const append = async ({ log }: Instance, stream: string): Promise<void> => {
+      const events = appended.get(stream) ?? [];
+      appended.set(stream, events);
+      const data = `"${stream} ${events.length}"`;
+      events.push([(await log.append('s', stream, data)) ?? '', data]);
+    };
+    for (let count = 0; count < maxEventsPerStream; count += 1)
+      await Promise.all(streams.map((stream) => append(before, stream)));
+    let isOver = false;
+    const writing = Promise.all(
+      streams.map(async (stream) => {
+        while (!isOver) await append(writer, stream);
+      }),
+    );
+    await rekey(redis);
+    isOver = true;
+    await writing;
+    expect((await rekey(redis)).isComplete).toBe(true);
+    const { log, events } = openInstance(redis, newKey);
+    for (const stream of streams) {
+      const kept = (appended.get(stream) ?? []).slice(-maxEventsPerStream);
+      const read = await log.read('s', kept[0]?.[0] ?? '', 2 * maxEventsPerStream);
+      if (read.kind !== 'events') throw new Error('the stream has a gap');
+      expect(read.events.map(({ id, data }) => [id, data])).toEqual(kept.slice(1));
+    }
+    expect(events).toEqual([]);
+  });
+
+  it('leaves alone what is at the place of an event that is gone: its stream began anew', async () => {
+    const [redis] = bench.openEmpty();
+    const firsts = await fill(openInstance(redis, oldKey), 1);
+    const { streams, streamPrefix } = toSessionKeys(redis.prefix, 's0');
+    const keys = [streams, `${streamPrefix}call-1`];
+    const [event = ''] = await redis.client.lRange(keys[1] ?? '', 5, 5);
+    const renewed = event.slice(event.indexOf(' ') + 1).replace(/^[^.]+/, newKey.id);
+    expect(await redis.runScript(resealEvents, keys, ['call-1', '5', 'A'.repeat(22), renewed])).toBe(0);
+    expect(await redis.runScript(resealEvents, keys, ['call-1', '5', event.slice(-22), `${renewed}A`])).toBe(
+      0,
+    );
+    await expectWhole(openInstance(redis, oldKey), firsts);
   });
 
   it('goes on where it was ended, when it is run again', async () => {
