@@ -1,5 +1,4 @@
 /** How one Redis process is connected to, and which one is the master according to the sentinels. */
-import { isIP } from 'node:net';
 import { createClient, type RedisClientOptions, type RedisClientType } from 'redis';
 import { loadRedisTls, type RedisTls } from './redis-tls.ts';
 import type { RedisCredentials, RedisNode, RedisTarget } from '../config/redis-url.ts';
@@ -46,7 +45,7 @@ export function toNodeOptions(connection: NodeConnection): RedisClientOptions {
 
 /** A certificate is for the name that was asked for; an address is compared as such. RFC 6066, section 3. */
 function toServerName({ host }: RedisNode): { readonly servername?: string } {
-  return isIP(host) === 0 ? { servername: host } : {};
+  return /^[\d.]+$|:/.test(host) ? {} : { servername: host };
 }
 
 /**
