@@ -29,7 +29,8 @@ export interface RedisLinkOptions {
 /** Most commands that wait for a connection at once; each waits `commandTimeoutMs` at most. */
 const maxWaiting = 10_000;
 const firstRetryMs = 50;
-const maxRetryMs = 1000;
+/** Longest pause before a lost connection is tried again. */
+export const maxRetryMs = 1000;
 /** Giving a connection up again and again must not become a loop of its own. */
 const minGiveUpIntervalMs = 500;
 

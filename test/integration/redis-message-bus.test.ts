@@ -208,7 +208,8 @@ describe('a Redis message bus', () => {
     const { near, far } = await openTwo();
     const received: string[] = [];
     await far.bus.subscribe('instance.far', (message) => received.push(message));
-    await control.sendCommand(['CLIENT', 'PAUSE', '2000', 'ALL']);
+    server.pause();
+    onTestFinished(() => server.resume());
     const startedAt = performance.now();
     const outcomes = await Promise.allSettled([
       near.bus.publish('instance.far', 'unsure'),
@@ -216,11 +217,14 @@ describe('a Redis message bus', () => {
       near.bus.check(),
       far.bus.subscribe('session.new', () => undefined),
     ]);
-    expect(performance.now() - startedAt).toBeLessThan(1900);
+    expect(performance.now() - startedAt).toBeLessThan(15_000);
     expect(outcomes.map(({ status }) => status)).toEqual(Array.from({ length: 4 }, () => 'rejected'));
-    await insist(near.bus, 'instance.far', 'sure');
-    await vi.waitFor(() => expect(received).toContain('sure'), { timeout: 5000 });
-    expect(received.filter((message) => message === 'sure')).toHaveLength(1);
+    server.resume();
+    // Each attempt is a message of its own: one that was refused in time may have been taken nevertheless.
+    let attempts = 0;
+    await vi.waitFor(() => near.bus.publish('instance.far', `sure ${(attempts += 1)}`), { timeout: 30_000 });
+    await vi.waitFor(() => expect(received).toContain(`sure ${attempts}`), { timeout: 30_000 });
+    expect(received).toEqual([...new Set(received)]);
     const late: string[] = [];
     await far.bus.subscribe('session.new', (message) => late.push(message));
     await near.bus.publish('session.new', 'heard');
