@@ -73,6 +73,7 @@ async function openStandalone(
     session,
     principal,
     cursor,
+    isPrimed: lastEventId === undefined,
     isCall: false,
     onClosed: () => {
       listeners.leave(session.id, tail);
@@ -90,7 +91,8 @@ async function openStandalone(
   await endOnFailure(tail, () => listeners.join(session, tail, lastEventId === undefined));
   return {
     attach: (sink) => {
-      sayPlace(engine, session, { sink, cursor: tail.cursor });
+      if (lastEventId === undefined && canPollStreams(session.protocolVersion))
+        sink.send({ id: tail.cursor, data: '', retryMs: engine.limits.retryMs });
       tail.attach(sink);
     },
     abandon: () => {
@@ -131,6 +133,7 @@ async function resumeCall(
     session,
     principal,
     cursor: lastEventId,
+    isPrimed: false,
     isCall: true,
     onClosed: () => {
       unwatch();
@@ -149,28 +152,12 @@ async function resumeCall(
   else unwatch = lostCalls.watch({ sessionId: session.id, streamId, tail });
   return {
     attach: (sink) => {
-      sayPlace(engine, session, { sink, cursor: lastEventId });
       tail.attach(sink);
     },
     abandon: () => {
       tail.end(undefined);
     },
   };
-}
-
-/**
- * Primes a client with the event that the stream goes on after. Also one that has just named it: the official SDK's
- * clients (2.4.0) forget the event that they came back with, and one that lost the stream again before the next event
- * would wait on a standalone stream for an answer that is never sent there.
- *
- * @see MCP 2025-11-25, Transports, Listening for Messages: a server SHOULD immediately send an event id
- */
-function sayPlace(
-  { limits }: Engine,
-  { protocolVersion }: SessionRecord,
-  { sink, cursor }: { readonly sink: EventSink; readonly cursor: string },
-): void {
-  if (canPollStreams(protocolVersion)) sink.send({ id: cursor, data: '', retryMs: limits.retryMs });
 }
 
 function allChanges(engine: Engine, session: SessionRecord): readonly ServerChange[] {

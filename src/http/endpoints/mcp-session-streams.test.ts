@@ -541,6 +541,32 @@ describe("a call's stream", () => {
     expect(testEngine.engine.streams.count).toBe(0);
   });
 
+  it('keeps its instance from leaving before the answer is stored: others would take it for lost', async () => {
+    const shared = createSharedStores();
+    const log = createGate();
+    const events: EventLog = {
+      append: async (...given) => {
+        if (given[3]?.isTerminal === true) await log.passed;
+        return shared.events.append(...given);
+      },
+      read: shared.events.read.bind(shared.events),
+      end: shared.events.end.bind(shared.events),
+      close: shared.events.close.bind(shared.events),
+    };
+    const { client, testEngine, gate } = await createCalls({ ...shared, events });
+    const call = await (await client.initialize()).request('tools/call', { name: 'wait' });
+    await until(() => said(call).includes('one'), 'the first message');
+    call.leave();
+    gate.open('done');
+    await settle();
+    let isStopped = false;
+    const stopped = testEngine.engine.stop(60_000).then(() => (isStopped = true));
+    await settle();
+    expect(isStopped).toBe(false);
+    log.open();
+    await stopped;
+  });
+
   it('goes on when the instance stops, until the call is done', async () => {
     const { client, testEngine, gate } = await createCalls();
     const call = await (await client.initialize()).request('tools/call', { name: 'wait' });
