@@ -73,6 +73,9 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     maxPerPrincipal: limits.maxStreamsPerPrincipal,
     keepAliveMs: limits.keepAliveMs,
   });
+  const stopHearing = bus.onGap(() => {
+    streams.keepAlive();
+  });
   return {
     ...options,
     now,
@@ -81,6 +84,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     changes,
     streams,
     stop: async (graceMs) => {
+      stopHearing();
       streams.stop();
       await calls.drain(graceMs);
       await Promise.all([calls.close(), answers.close(), changes.close()]);

@@ -24,6 +24,8 @@ export interface OpenStreams {
    * @throws RequestError `too_many_streams` (429) past the limit per principal, `unavailable` (503) while stopping
    */
   add(stream: OpenStream): () => void;
+  /** Keeps all alive now, and so lets those of sessions look for what they were not told of. */
+  keepAlive(): void;
   endWhere(reason: EndReason, matches: (stream: OpenStream) => boolean): void;
   readonly count: number;
   /** Ends every stream; later ones are refused. */
@@ -36,9 +38,10 @@ export function createOpenStreams(options: { maxPerPrincipal: number; keepAliveM
   const perPrincipal = new Map<string, number>();
   let isStopping = false;
   // One timer for all: the work grows with the streams that are open here, and with nothing else.
-  const timer = setInterval(() => {
+  const keepAlive = (): void => {
     for (const stream of streams) stream.keepAlive();
-  }, options.keepAliveMs);
+  };
+  const timer = setInterval(keepAlive, options.keepAliveMs);
   timer.unref();
 
   const forget = (stream: OpenStream, key: string): void => {
@@ -79,6 +82,7 @@ export function createOpenStreams(options: { maxPerPrincipal: number; keepAliveM
         forget(stream, key);
       };
     },
+    keepAlive,
     endWhere,
     get count() {
       return streams.size;

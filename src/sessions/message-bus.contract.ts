@@ -59,9 +59,12 @@ function describeDelivery(open: () => Promise<Bench>): void {
     const received: string[] = [];
     await last.subscribe('a', (message) => received.push(message));
     const sent = Array.from({ length: 200 }, (_, index) => `${index}`);
+    let gaps = 0;
+    last.onGap(() => (gaps += 1));
     await Promise.all(sent.map((message) => first.publish('a', message)));
     await vi.waitFor(() => expect(received).toHaveLength(sent.length));
     expect(received).toEqual(sent);
+    expect(gaps).toBe(0);
   });
 
   it('never calls a listener inside the call that publishes', async () => {

@@ -11,6 +11,13 @@ export interface MessageBus {
   publish(topic: string, message: string): Promise<void>;
   /** @returns a function that ends the subscription */
   subscribe(topic: string, listener: (message: string) => void): Promise<() => Promise<void>>;
+  /**
+   * Calls `listener` when messages to this instance may have been lost, once they can be received again: who relies on a
+   * hint looks for itself then. Those to `instance.<id>` are not lost. It must not throw.
+   *
+   * @returns a function that ends that
+   */
+  onGap(listener: () => void): () => void;
   /** Resolves when the bus can carry; rejects when it cannot. */
   check(): Promise<void>;
   close(): Promise<void>;

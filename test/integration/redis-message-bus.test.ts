@@ -4,7 +4,8 @@ import { createSealedBox, toSealingKey, type SealedBox } from '../../src/mcp/sea
 import { createBusEnvelope } from '../../src/redis/bus-envelope.ts';
 import { openRedis, type RedisConnection } from '../../src/redis/redis-connection.ts';
 import { putIntoInbox } from '../../src/redis/redis-inbox.ts';
-import { createRedisMessageBus, type RedisMessageBus } from '../../src/redis/redis-message-bus.ts';
+import { createRedisMessageBus } from '../../src/redis/redis-message-bus.ts';
+import type { MessageBus } from '../../src/sessions/message-bus.ts';
 import { describeMessageBus } from '../../src/sessions/message-bus.contract.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { findRedis, startRedis, type RedisServer, type SharedRedis } from '../redis-server.ts';
@@ -14,7 +15,7 @@ const key = 'a1'.repeat(32);
 const closers: (() => Promise<void>)[] = [];
 
 interface Door {
-  readonly bus: RedisMessageBus;
+  readonly bus: MessageBus;
   readonly errors: unknown[];
   readonly connection: RedisConnection;
   readonly box: SealedBox;
@@ -80,7 +81,7 @@ describe('a Redis message bus', () => {
   }
 
   /** Publishes until Redis takes it, as a client does whose POST was answered with 503. */
-  async function insist(bus: RedisMessageBus, topic: string, message: string): Promise<void> {
+  async function insist(bus: MessageBus, topic: string, message: string): Promise<void> {
     await vi.waitFor(() => bus.publish(topic, message), { timeout: 10_000 });
   }
 
