@@ -9,7 +9,7 @@ import { createLogger } from '../../src/telemetry/logger.ts';
 import { type ClusterNode, type RedisCluster, startRedisCluster } from '../redis-cluster.ts';
 
 const logger = createLogger({ level: 'silent' });
-const timeout = 30_000;
+const timeout = 60_000;
 const set = defineScript('set', `redis.call('SET', KEYS[1], ARGV[1]) return redis.call('GET', KEYS[1])`);
 
 /** Three masters with a third of the slots each, and a replica of the first. */
@@ -77,16 +77,19 @@ describe('a Redis Cluster', () => {
         ),
       { timeout: 20_000 },
     );
-    await vi.waitFor(async () => expect(await replica?.control.dbSize()).toBe(await first?.control.dbSize()));
+    await vi.waitFor(
+      async () => expect(await replica?.control.dbSize()).toBe(await first?.control.dbSize()),
+      { timeout: 20_000 },
+    );
     await first?.server.kill();
     await vi.waitFor(
       async () => {
         const startedAt = performance.now();
         const outcome = await redis.runScript(set, [key], ['2']).catch((error: unknown) => error);
-        expect(performance.now() - startedAt).toBeLessThan(3000);
+        expect(performance.now() - startedAt).toBeLessThan(20_000);
         expect(outcome).toBe('2');
       },
-      { timeout: 25_000 },
+      { timeout: 50_000 },
     );
     await redis.check();
   });

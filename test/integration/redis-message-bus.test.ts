@@ -82,7 +82,7 @@ describe('a Redis message bus', () => {
 
   /** Publishes until Redis takes it, as a client does whose POST was answered with 503. */
   async function insist(bus: MessageBus, topic: string, message: string): Promise<void> {
-    await vi.waitFor(() => bus.publish(topic, message), { timeout: 10_000 });
+    await vi.waitFor(() => bus.publish(topic, message), { timeout: 20_000 });
   }
 
   beforeAll(async () => {
@@ -110,9 +110,11 @@ describe('a Redis message bus', () => {
       '😀'.repeat(262_144),
     ];
     await Promise.all(sent.map((message) => near.bus.publish('instance.far', message)));
-    await vi.waitFor(() => expect(received).toHaveLength(sent.length), { timeout: 5000 });
+    await vi.waitFor(() => expect(received).toHaveLength(sent.length), { timeout: 20_000 });
     expect(received).toEqual(sent);
-    await vi.waitFor(async () => expect(await control.xLen('mcp:inbox:{instance.far}')).toBe(0));
+    await vi.waitFor(async () => expect(await control.xLen('mcp:inbox:{instance.far}')).toBe(0), {
+      timeout: 20_000,
+    });
     expect(far.errors).toEqual([]);
   });
 
@@ -127,7 +129,7 @@ describe('a Redis message bus', () => {
     await far.bus.subscribe('session.a', (message) => received.push(message));
     await near.bus.publish('session.a', 'private words');
     await near.bus.publish('instance.b', 'private words');
-    await vi.waitFor(() => expect(received).toEqual(['private words']));
+    await vi.waitFor(() => expect(received).toEqual(['private words']), { timeout: 20_000 });
     const entries = await control.xRange('mcp:inbox:{instance.b}', '-', '+');
     expect(entries).toHaveLength(1);
     expect(JSON.stringify([heard, entries])).not.toContain('private');
@@ -135,7 +137,7 @@ describe('a Redis message bus', () => {
     await far.bus.subscribe('session.b', (message) => received.push(message));
     await control.publish('mcp:bus:{session.b}', heard[0] ?? '');
     await control.publish('mcp:bus:{session.b}', 'forged');
-    await vi.waitFor(() => expect(far.errors).toHaveLength(2));
+    await vi.waitFor(() => expect(far.errors).toHaveLength(2), { timeout: 20_000 });
     expect(received).toHaveLength(1);
   });
 
@@ -144,7 +146,7 @@ describe('a Redis message bus', () => {
     const stranger = await open(server, { key: 'b2'.repeat(32) });
     await stranger.bus.subscribe('instance.x', () => expect.unreachable());
     await near.bus.publish('instance.x', 'a');
-    await vi.waitFor(() => expect(stranger.errors).toHaveLength(1));
+    await vi.waitFor(() => expect(stranger.errors).toHaveLength(1), { timeout: 20_000 });
   });
 
   it('loses no message to an instance whose connection is cut again and again', async () => {
@@ -156,7 +158,7 @@ describe('a Redis message bus', () => {
       if (Number(message) % 10 === 5) await killSubscribers();
       await near.bus.publish('instance.far', message);
     }
-    await vi.waitFor(() => expect(received).toHaveLength(sent.length), { timeout: 5000 });
+    await vi.waitFor(() => expect(received).toHaveLength(sent.length), { timeout: 20_000 });
     expect(received).toEqual(sent);
   });
 
@@ -167,11 +169,11 @@ describe('a Redis message bus', () => {
     const topic = 'instance.far';
     const text = createBusEnvelope(box).wrap(topic, { id: '1', message: 'a' });
     await putIntoInbox(connection, { topic, channel: 'nowhere', text });
-    await vi.waitFor(() => expect(received).toEqual(['a']));
+    await vi.waitFor(() => expect(received).toEqual(['a']), { timeout: 20_000 });
     // Sent again by one who does not know that it arrived.
     await putIntoInbox(connection, { topic, channel: 'mcp:bus:{instance.far}', text });
     await bus.publish('instance.far', 'b');
-    await vi.waitFor(() => expect(received).toEqual(['a', 'b']));
+    await vi.waitFor(() => expect(received).toEqual(['a', 'b']), { timeout: 20_000 });
   });
 
   it('receives by itself again after its connection was cut, and says that it may have missed something', async () => {
@@ -182,10 +184,10 @@ describe('a Redis message bus', () => {
     await far.bus.subscribe('changes', (message) => received.push(message));
     await far.bus.subscribe('session.a', (message) => received.push(message));
     await killSubscribers();
-    await vi.waitFor(() => expect(gaps).toBe(1));
+    await vi.waitFor(() => expect(gaps).toBe(1), { timeout: 20_000 });
     await near.bus.publish('changes', '1');
     await near.bus.publish('session.a', '2');
-    await vi.waitFor(() => expect(received.toSorted()).toEqual(['1', '2']));
+    await vi.waitFor(() => expect(received.toSorted()).toEqual(['1', '2']), { timeout: 20_000 });
   });
 
   it('carries on after Redis restarted, with what its inboxes held', async () => {
@@ -200,9 +202,9 @@ describe('a Redis message bus', () => {
     await server.restart();
     await insist(near.bus, 'instance.far', 'after');
     await far.bus.check();
-    await vi.waitFor(() => expect(received).toEqual(['before', 'after']), { timeout: 5000 });
+    await vi.waitFor(() => expect(received).toEqual(['before', 'after']), { timeout: 20_000 });
     await insist(near.bus, 'changes', 'carried');
-    await vi.waitFor(() => expect(received).toContain('carried'), { timeout: 5000 });
+    await vi.waitFor(() => expect(received).toContain('carried'), { timeout: 20_000 });
   });
 
   it('hangs nowhere while Redis is paused, and brings afterwards what it took', async () => {
@@ -229,7 +231,7 @@ describe('a Redis message bus', () => {
     const late: string[] = [];
     await far.bus.subscribe('session.new', (message) => late.push(message));
     await near.bus.publish('session.new', 'heard');
-    await vi.waitFor(() => expect(late).toEqual(['heard']));
+    await vi.waitFor(() => expect(late).toEqual(['heard']), { timeout: 20_000 });
   });
 
   it('keeps Redis free of subscriptions that nobody has any more, also those ended while it was away', async () => {
@@ -243,7 +245,7 @@ describe('a Redis message bus', () => {
     await server.kill();
     await ends[2]?.();
     await server.restart();
-    await vi.waitFor(() => far.bus.check(), { timeout: 5000 });
-    await vi.waitFor(async () => expect(await channels()).toEqual([]));
+    await vi.waitFor(() => far.bus.check(), { timeout: 20_000 });
+    await vi.waitFor(async () => expect(await channels()).toEqual([]), { timeout: 20_000 });
   });
 });

@@ -97,7 +97,7 @@ describe('Redis with TLS', () => {
     const subscriber = await redis.createSubscriber();
     await subscriber.subscribe('news', (message) => received.push(message));
     await redis.client.publish('news', 'heard');
-    await vi.waitFor(() => expect(received).toEqual(['heard']), { timeout: 10_000 });
+    await vi.waitFor(() => expect(received).toEqual(['heard']), { timeout: 20_000 });
   });
 
   it('is not believed without its authority, nor under a name that is not its own', async () => {
