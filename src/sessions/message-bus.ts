@@ -7,7 +7,11 @@
  * who collects its standalone stream, or the id of a stream that has new events).
  */
 export interface MessageBus {
-  /** @param message JSON text, at most 1 MiB */
+  /**
+   * A publication that rejects may be delivered all the same; the same text published again is another message.
+   *
+   * @param message JSON text, at most 1 MiB
+   */
   publish(topic: string, message: string): Promise<void>;
   /** @returns a function that ends the subscription */
   subscribe(topic: string, listener: (message: string) => void): Promise<() => Promise<void>>;

@@ -244,9 +244,9 @@ describe('the cap of a principal', () => {
     for (let index = 0; index < 40; index += 1) await stores[0].create(toFreshRecord(`s${index}`));
     // In Redis's own milliseconds.
     const started = Date.now();
-    await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(started + 2));
+    await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(started + 2), { timeout: 20_000 });
     for (let index = 0; index < 40; index += 1) if (index !== 33) await stores[1].load(`s${index}`);
-    await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(started + 4));
+    await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(started + 4), { timeout: 20_000 });
     expect(await stores[1].create(toFreshRecord('new'))).toEqual(['s33']);
     expect(await bench.listKeys(`${redis.prefix}session:{s33}`)).toEqual(
       new Map([[`${redis.prefix}session:{s33}:ended`, expect.any(Number)]]),
