@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { UpstreamError } from '../errors.ts';
 import { createTurns } from '../lib/turns.ts';
 import type { SealedBox } from '../mcp/sealed-box.ts';
@@ -137,7 +138,7 @@ class RedisSessionStore implements SessionStore {
     const existed = await this.#redis.runScript(
       endSession,
       [keys.session, keys.values, keys.ended, keys.streams],
-      [...this.#clockArgs(), this.#endedTtlMs, keys.streamPrefix],
+      [...this.#clockArgs(), this.#endedTtlMs, keys.streamPrefix, randomUUID()],
     );
     return existed === 1;
   }
