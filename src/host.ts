@@ -124,7 +124,11 @@ export async function createHost(options: HostOptions): Promise<Host> {
     const { shutdownDelayMs, shutdownGraceMs: graceMs } = config.server;
     web?.stop();
     if (server !== undefined) await setTimeout(shutdownDelayMs);
-    await Promise.all([engine.stop(graceMs), server?.close(graceMs)]);
+    const from = performance.now();
+    // The engine serves until nothing new can come.
+    await server?.quiesce(graceMs);
+    const leftMs = Math.max(0, graceMs - (performance.now() - from));
+    await Promise.all([engine.stop(leftMs), server?.close(leftMs)]);
     await web?.close();
     await sharing.close();
     await identity?.close();
