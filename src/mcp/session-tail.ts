@@ -19,8 +19,6 @@ export interface TailOptions {
    * @returns the event to read on from, or `undefined` to end
    */
   readonly onGap: (sink: EventSink) => Promise<string | undefined>;
-  /** Whether the connection was told the cursor before it was given to the tail. */
-  readonly isPrimed: boolean;
   /** Whether the stream is a call's, and ends with its response. */
   readonly isCall: boolean;
   /** The tail is over, whoever ended it. Called once. */
@@ -63,7 +61,6 @@ class LogTail implements SessionTail {
   #isStale = false;
   #isPaused = false;
   #isClosed = false;
-  #isPrimed = false;
 
   constructor(engine: Engine, options: TailOptions) {
     this.#engine = engine;
@@ -155,7 +152,6 @@ class LogTail implements SessionTail {
         this.#isStale = true;
         continue;
       }
-      if (slice.events.length === 0 && !slice.isComplete) this.#prime(sink);
       for (const event of slice.events) {
         // A priming event was told when it was made, to the connection it was made for.
         if (event.data !== '' && !sink.send(event)) return;
@@ -167,20 +163,6 @@ class LogTail implements SessionTail {
       }
       this.#isStale ||= slice.events.length === readAtOnce;
     } while (this.#isStale && !this.#isClosed);
-  }
-
-  /**
-   * Says where the stream goes on when there is nothing yet to go on with. Also to a client that has just named the
-   * place: the official SDK's clients (2.4.0) forget it when they come back, and one that lost the stream again before
-   * the next event would wait on a standalone stream for an answer that is never sent there.
-   *
-   * @see MCP 2025-11-25, Transports, Listening for Messages: a server SHOULD immediately send an event id
-   */
-  #prime(sink: EventSink): void {
-    const { session, isPrimed } = this.#options;
-    if (this.#isPrimed || isPrimed || !canPollStreams(session.protocolVersion)) return;
-    this.#isPrimed = true;
-    sink.send({ id: this.#cursor, data: '', retryMs: this.#engine.limits.retryMs });
   }
 
   /** An open stream is use: it keeps its session from expiring, and ends with it. */
