@@ -41,6 +41,9 @@ import { createLogger, type Logger } from './telemetry/logger.ts';
 export type SdkServerFactory = (context: never) => unknown;
 
 const instanceIdBytes = 9;
+/** An open stream keeps its session from expiring: it must be seen several times before that. */
+const looksPerIdleTtl = 3;
+const maxLookMs = 60_000;
 
 /** What a host is made of. */
 export interface HostOptions {
@@ -231,6 +234,7 @@ function createEngineOf(
       streamAfterMs: streams.sseAfterMs,
       retryMs: streams.sseRetryMs,
       keepAliveMs: streams.sseKeepAliveMs,
+      lookMs: Math.min(maxLookMs, (sessions.sessionIdleTtlSeconds * 1000) / looksPerIdleTtl),
       maxStreamsPerPrincipal: streams.maxStreamsPerPrincipal,
       callTimeoutMs: calls.callTimeoutMs,
       questionTimeoutMs: calls.questionTimeoutMs,

@@ -24,6 +24,8 @@ export interface EngineLimits {
   /** When a client whose connection we end should come back. */
   readonly retryMs: number;
   readonly keepAliveMs: number;
+  /** How often an open stream of a session touches it, and looks for what it was not told of. */
+  readonly lookMs: number;
   /** A call still running then is cancelled; 0 for never. */
   readonly callTimeoutMs: number;
   /** How long a legacy call waits for its client's answer. */
@@ -72,9 +74,10 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const streams = createOpenStreams({
     maxPerPrincipal: limits.maxStreamsPerPrincipal,
     keepAliveMs: limits.keepAliveMs,
+    lookMs: limits.lookMs,
   });
   const stopHearing = bus.onGap(() => {
-    streams.keepAlive();
+    streams.look();
   });
   return {
     ...options,

@@ -100,6 +100,7 @@ export const patientLimits: EngineLimits = {
   streamAfterMs: 60_000,
   retryMs: 1234,
   keepAliveMs: 60_000,
+  lookMs: 60_000,
   callTimeoutMs: 120_000,
   questionTimeoutMs: 60_000,
   maxStreamsPerPrincipal: 20,

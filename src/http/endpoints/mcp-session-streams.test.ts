@@ -336,7 +336,7 @@ describe('a GET stream ends', () => {
     const { engine } = await createTestEngine(definition, {
       shared,
       now: () => now,
-      limits: { keepAliveMs: 5, sessionTtlMs: 3 * 3_600_000 },
+      limits: { keepAliveMs: 5, lookMs: 5, sessionTtlMs: 3 * 3_600_000 },
     });
     const session = await new TestClient(engine, alice).initialize();
     const stream = await session.listen();
