@@ -19,6 +19,8 @@ export interface BenchCase {
   readonly server: ServerSpec;
   /** Cases with the same key share one process. */
   readonly serverKey: string;
+  /** How many processes serve it, calls going to them in turns. Default 1. */
+  readonly instances?: number;
   readonly era: Era;
   /** What this server's best configuration for the case is, for a reader of the table. */
   readonly note: string;
@@ -29,6 +31,7 @@ export const bareName = 'bare';
 
 interface Family {
   readonly server: string;
+  readonly instances?: number;
   readonly toServer: (tools: number) => ServerSpec;
   readonly modern?: readonly number[];
   readonly legacy?: readonly number[];
@@ -52,6 +55,13 @@ const families: readonly Family[] = [
     toServer: toMooringOnRedis,
     legacy: everySize,
     legacyNote: 'the same, with sessions on Redis, sealed',
+  },
+  {
+    server: 'mooring-redis-3',
+    instances: 3,
+    toServer: toMooringOnRedis,
+    legacy: everySize,
+    legacyNote: 'the same from three instances, each call at the next one; the CPU of all three',
   },
   {
     server: 'sdk',
@@ -153,6 +163,7 @@ function toCases(family: Family): readonly BenchCase[] {
     serverKey: `${family.server}/${tools}`,
     era,
     note,
+    ...(family.instances === undefined ? {} : { instances: family.instances }),
   });
   const modern = (family.modern ?? []).map((tools) => toCase('modern', tools, family.modernNote));
   const legacy = (family.legacy ?? []).map((tools) => toCase('legacy', tools, family.legacyNote));

@@ -92,9 +92,9 @@ async function measureIdleSessions(): Promise<Readonly<Record<string, number>>> 
     const crowded = await prepare(pool, 'crowded');
     const empty = await prepare(pool, 'empty');
     for (const each of [crowded, empty]) await warmUp(each);
-    const before = await crowded.server.measure(true);
-    await openSessions(crowded.server, idleSessions);
-    const after = await crowded.server.measure(true);
+    const before = await crowded.first.measure(true);
+    await openSessions(crowded.first, idleSessions);
+    const after = await crowded.first.measure(true);
     return {
       idleSessions,
       heapBytesPerIdleSession: Math.round((after.heapUsedBytes - before.heapUsedBytes) / idleSessions),

@@ -31,8 +31,32 @@ export const server: ServerDefinition = defineServer({
       input: z.object({ text: z.string() }),
       handler: ({ text }) => text,
     }),
+    // Only where it is measured: a case has as many tools as it says.
+    ...(process.env['BENCH_TALKS'] === '1' ? [toAskingTool(), toTellingTool()] : []),
   ],
 });
+
+/** Asks its caller something, and returns the answer. */
+function toAskingTool(): AnyTool {
+  return defineTool({
+    name: 'ask',
+    handler: async (_, context) => {
+      const answer = await context.elicit('What shall it say?', z.object({ text: z.string() }));
+      return answer.action === 'accept' ? answer.content.text : answer.action;
+    },
+  });
+}
+
+/** Tells every client of its tenant that the tools have changed. */
+function toTellingTool(): AnyTool {
+  return defineTool({
+    name: 'tell',
+    handler: async (_, context) => {
+      await context.listChanged('tools');
+      return 'told';
+    },
+  });
+}
 
 function toOtherTool(name: string): AnyTool {
   return defineTool({

@@ -2,9 +2,9 @@
 import { setTimeout } from 'node:timers/promises';
 import { toMooringOnRedis } from './cases.ts';
 import { comparePairs, openSessions } from './extras.ts';
-import { connectionCount, takeSample, warmUp, type Measured } from './sampler.ts';
+import { connectionCount, measureAll, takeSample, warmUp, type Measured } from './sampler.ts';
 import { ServerPool } from './server-pool.ts';
-import type { Measurement, ServerProcess } from './server-process.ts';
+import type { ServerProcess } from './server-process.ts';
 import { round } from './statistics.ts';
 import { prepareCall, toCallAt, type CallTemplate } from './wire.ts';
 
@@ -42,7 +42,7 @@ async function measureHops(): Promise<Figures> {
       Array.from({ length: connectionCount }, () => prepareCall(first, 'legacy')),
     );
     const turns = calls.map((call): [CallTemplate, CallTemplate] => [call, toCallAt(call, second.url)]);
-    const server = { measure: () => measureBoth(first, second) };
+    const server = { measure: () => measureAll([first, second]) };
     const staying: Measured = { server, templates: turns.map((turn, index) => turn[index % 2] ?? turn[0]) };
     const hopping: Measured = { server, templates: turns };
     for (const each of [staying, hopping]) await warmUp(each);
@@ -88,13 +88,4 @@ async function startTwins(pool: ServerPool): Promise<readonly [ServerProcess, Se
   const spec = toMooringOnRedis(toolCount);
   const first = await pool.load('first', spec);
   return [first, await pool.loadTwin('second', 'first', spec)];
-}
-
-async function measureBoth(first: ServerProcess, second: ServerProcess): Promise<Measurement> {
-  const [one, other] = await Promise.all([first.measure(), second.measure()]);
-  return {
-    cpuMicros: one.cpuMicros + other.cpuMicros,
-    rssBytes: one.rssBytes + other.rssBytes,
-    heapUsedBytes: one.heapUsedBytes + other.heapUsedBytes,
-  };
 }

@@ -8,6 +8,7 @@ import { bareName, listCases, type BenchCase } from './cases.ts';
 import { measureExtras } from './extras.ts';
 import { installPeers } from './peers-installed.ts';
 import { measureRedisExtras } from './redis-extras.ts';
+import { measureRedisScale } from './redis-scale.ts';
 import { describeMachine, renderReport, toCaseFigures, type Report } from './report.ts';
 import { runRounds } from './rounds.ts';
 import { connectionCount, prepareCase, warmUp, type PreparedCase } from './sampler.ts';
@@ -18,6 +19,7 @@ const help = `npm run bench -- [options]
   --seconds <n>    length of one sample; default 0.5
   --only <words>   cases whose name contains one of these, separated by commas; bare is always measured
   --no-extras      leave out cold start, memory and session figures
+  --scale          also sessions, streams and questions on Redis at size; some four minutes more
   --json           one JSON object on standard output
 `;
 
@@ -28,6 +30,7 @@ interface Options {
   readonly only: readonly string[];
   readonly json: boolean;
   readonly extras: boolean;
+  readonly scale: boolean;
 }
 
 const defaultRounds = 7;
@@ -58,6 +61,7 @@ async function main(): Promise<void> {
     extras: {
       ...(wantsExtras('mooring/') ? await measureExtras(say) : {}),
       ...(wantsExtras('mooring-redis/') ? await measureRedisExtras(say) : {}),
+      ...(options.scale ? await measureRedisScale(say) : {}),
     },
   };
   process.stdout.write(options.json ? `${JSON.stringify(report, undefined, 2)}\n` : renderReport(report));
@@ -124,6 +128,7 @@ function parseOptions(): Options | undefined {
       only: { type: 'string', default: '' },
       json: { type: 'boolean', default: false },
       extras: { type: 'boolean', default: true },
+      scale: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
     allowNegative: true,
@@ -138,7 +143,7 @@ function parseOptions(): Options | undefined {
   if (!(seconds >= 0.1 && seconds <= 60)) throw new TypeError('--seconds must be 0.1 to 60');
   const only = values.only.split(',').filter((word) => word !== '');
   const limitMs = values.rounds === undefined ? defaultLimitMs : Number.POSITIVE_INFINITY;
-  return { rounds, limitMs, seconds, only, json: values.json, extras: values.extras };
+  return { rounds, limitMs, seconds, only, json: values.json, extras: values.extras, scale: values.scale };
 }
 
 function say(line: string): void {

@@ -4,7 +4,7 @@ import { type CallTurns, createLoad } from './load.ts';
 import type { Measurement, ServerProcess } from './server-process.ts';
 import type { ServerPool } from './server-pool.ts';
 import { loadMachineTicks, processorCount } from './statistics.ts';
-import { prepareCall, type CallTemplate } from './wire.ts';
+import { prepareCall, toCallAt, type CallTemplate } from './wire.ts';
 
 /** Connections that each call one at a time. */
 export const connectionCount = 32;
@@ -26,7 +26,8 @@ export interface Sample {
 /** A case whose server runs and whose connections have what they need. */
 export interface PreparedCase extends Measured {
   readonly benchCase: BenchCase;
-  readonly server: ServerProcess;
+  /** The first of the processes that serve it. */
+  readonly first: ServerProcess;
 }
 
 /** What a sample is taken of: calls, and who is measured while they are answered. */
@@ -39,10 +40,35 @@ export interface Measured {
 
 /** @throws Error when the server does not start or refuses to open sessions */
 export async function prepareCase(benchCase: BenchCase, pool: ServerPool): Promise<PreparedCase> {
-  const server = await pool.load(benchCase.serverKey, benchCase.server);
-  const prepared = Array.from({ length: connectionCount }, () => prepareCall(server, benchCase.era));
-  const redis = benchCase.server.needsRedis === true ? await pool.loadRedis() : undefined;
-  return { benchCase, server, templates: await Promise.all(prepared), redis };
+  const { serverKey, server: spec, instances = 1, era } = benchCase;
+  const first = await pool.load(serverKey, spec);
+  const servers = [first];
+  while (servers.length < instances)
+    servers.push(await pool.loadTwin(`${serverKey}#${servers.length + 1}`, serverKey, spec));
+  const calls = await Promise.all(Array.from({ length: connectionCount }, () => prepareCall(first, era)));
+  const redis = spec.needsRedis === true ? await pool.loadRedis() : undefined;
+  const templates = servers.length === 1 ? calls : calls.map((call, index) => toTurns(call, servers, index));
+  return { benchCase, first, server: { measure: () => measureAll(servers) }, templates, redis };
+}
+
+/** The same call at each of several instances, from another one on for each connection. */
+function toTurns(call: CallTemplate, servers: readonly ServerProcess[], start: number): CallTurns {
+  return servers.map((_, index) => {
+    const server = servers[(start + index) % servers.length];
+    return server === undefined ? call : toCallAt(call, server.url);
+  });
+}
+
+/** What several processes of one server say together. */
+export async function measureAll(servers: readonly ServerProcess[], collect = false): Promise<Measurement> {
+  const parts = await Promise.all(servers.map((server) => server.measure(collect)));
+  const sum = (pick: (part: Measurement) => number): number =>
+    parts.reduce((all, part) => all + pick(part), 0);
+  return {
+    cpuMicros: sum(({ cpuMicros }) => cpuMicros),
+    rssBytes: sum(({ rssBytes }) => rssBytes),
+    heapUsedBytes: sum(({ heapUsedBytes }) => heapUsedBytes),
+  };
 }
 
 /**

@@ -29,7 +29,8 @@ export interface CallTemplate {
   readonly idOffset: number;
 }
 
-interface Negotiated {
+/** What `initialize` came to. */
+export interface Negotiated {
   readonly version: string;
   readonly sessionId: string | undefined;
 }
@@ -88,9 +89,9 @@ export function toCallAt(call: CallTemplate, url: string): CallTemplate {
 }
 
 /** Opens one legacy session and completes its handshake. */
-export async function openSession(endpoint: Endpoint): Promise<Negotiated> {
+export async function openSession(endpoint: Endpoint, capabilities: object = {}): Promise<Negotiated> {
   const headers = baseHeaders(endpoint);
-  const params = { protocolVersion: legacyVersion, capabilities: {}, clientInfo };
+  const params = { protocolVersion: legacyVersion, capabilities, clientInfo };
   const opened = await post(endpoint, headers, {
     jsonrpc: '2.0',
     id: nextId(),

@@ -196,7 +196,7 @@ export const protocolErrorMeanings: Readonly<Record<keyof typeof protocolErrorCo
   invalidRequest: 'The body is JSON but not a JSON-RPC message that this revision takes.',
   methodNotFound: 'There is no such method, or this server does not offer it.',
   invalidParams:
-    'The parameters do not fit the method, or name a tool, prompt or resource that does not exist.',
+    'The parameters do not fit the method, or name a tool, prompt or resource that does not exist. `data.reason` tells of a `requestState`: `invalid_request_state` (altered, expired, of another request) or `request_state_used` (it is good for one run, which another request had).',
   internalError: 'A fault of this server. The log holds it under the `X-Request-Id` of the reply.',
   resourceNotFound: 'There is no such resource (2025-11-25 and earlier).',
   headerMismatch: 'A header is missing, or says otherwise than the body that it mirrors.',

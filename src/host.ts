@@ -30,12 +30,12 @@ import { createOpenPart } from './lib/open-parts.ts';
 import { compileServer } from './mcp/compiled-server.ts';
 import type { DispatchTarget, ServerChange } from './mcp/dispatch-target.ts';
 import { createEngine, type Engine } from './mcp/engine.ts';
-import { createSealedBox, type SealedBox, toSealingKey } from './mcp/sealed-box.ts';
+import { createSealedBox, type SealedBox } from './mcp/sealed-box.ts';
 import { isServerDefinition, type ServerDefinition } from './mcp/server-definition.ts';
 import { serveStdio } from './mcp/stdio-connection.ts';
 import type { McpServerFactory } from './sdk/index.ts';
 import type { Sharing } from './sessions/sharing.ts';
-import { openSharing, type SharingOptions } from './sharing.ts';
+import { openSharing, type SharingOptions, toSealingKeys } from './sharing.ts';
 import { createTokenSide } from './token-side.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 
@@ -48,6 +48,9 @@ export type SdkServerFactory = (context: never) => unknown;
 const instanceIdBytes = 9;
 /** How late a stream may be cut whose token has expired. */
 const expiryIntervalMs = 250;
+/** An open stream keeps its session from expiring: it must be seen several times before that. */
+const looksPerIdleTtl = 3;
+const maxLookMs = 60_000;
 
 /** What a host is made of. */
 export interface HostOptions {
@@ -98,7 +101,7 @@ export interface Host {
 export async function createHost(options: HostOptions): Promise<Host> {
   const { config, secrets } = await resolveConfig(options);
   const logger = options.logger ?? createLogger({ level: config.log.logLevel });
-  const box = createBox(secrets);
+  const box = createSealedBox({ keys: toSealingKeys(secrets) });
   const open = createOpenPart();
   const target = await open(createTarget(options.server, box, config, logger), (each) => each.close());
   const shared: SharingOptions = {
@@ -131,7 +134,11 @@ export async function createHost(options: HostOptions): Promise<Host> {
     const { shutdownDelayMs, shutdownGraceMs: graceMs } = config.server;
     web?.stop();
     if (server !== undefined) await setTimeout(shutdownDelayMs);
-    await Promise.all([engine.stop(graceMs), server?.close(graceMs)]);
+    const from = performance.now();
+    // The engine serves until nothing new can come.
+    await server?.quiesce(graceMs);
+    const leftMs = Math.max(0, graceMs - (performance.now() - from));
+    await Promise.all([engine.stop(leftMs), server?.close(leftMs)]);
     await web?.close();
     await sharing.close();
     await identity?.close();
@@ -193,11 +200,6 @@ async function resolveConfig({
   return loadOwnConfig();
 }
 
-function createBox(secrets: Secrets): SealedBox {
-  const keys = secrets.encryptionKeys.map((key) => toSealingKey(Buffer.from(key.reveal()).toString('hex')));
-  return createSealedBox({ keys });
-}
-
 async function createTarget(
   server: HostOptions['server'],
   box: SealedBox,
@@ -231,6 +233,7 @@ function createEngineOf(
     events: sharing.events,
     bus: sharing.bus,
     instances: sharing.instances,
+    claims: sharing.claims,
     box,
     logger,
     limits: {
@@ -238,6 +241,7 @@ function createEngineOf(
       streamAfterMs: streams.sseAfterMs,
       retryMs: streams.sseRetryMs,
       keepAliveMs: streams.sseKeepAliveMs,
+      lookMs: Math.min(maxLookMs, (sessions.sessionIdleTtlSeconds * 1000) / looksPerIdleTtl),
       maxStreamsPerPrincipal: streams.maxStreamsPerPrincipal,
       callTimeoutMs: calls.callTimeoutMs,
       questionTimeoutMs: calls.questionTimeoutMs,

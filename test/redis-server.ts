@@ -65,13 +65,18 @@ export async function startRedis(
   ]);
 }
 
-/** Starts a sentinel that fails over soon and by itself. */
-export async function startSentinel(masterName: string, masterPort: number): Promise<RedisServer> {
+/** Starts a sentinel that fails over soon and by itself. @param lines further ones of its configuration */
+export async function startSentinel(
+  masterName: string,
+  masterPort: number,
+  lines: readonly string[] = [],
+): Promise<RedisServer> {
   return startProcess(
     [
       `sentinel monitor ${masterName} 127.0.0.1 ${masterPort} 1`,
       `sentinel down-after-milliseconds ${masterName} 500`,
       `sentinel failover-timeout ${masterName} 2000`,
+      ...lines,
     ],
     ['--sentinel'],
   );

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ConfigError, UpstreamError } from '../errors.ts';
 import { openIdentity } from '../identity.ts';
+import { rekeySharing } from '../sharing.ts';
 import { runCommandLine } from './command-line.ts';
 import type { StartedHost } from './commands/start.ts';
 import { renderFailure } from './render-failure.ts';
@@ -48,6 +49,7 @@ function run(
     },
     createHost: async () => host,
     openIdentity,
+    rekeySharing,
     input: process.stdin,
     output: process.stdout,
     signals,

@@ -1,7 +1,10 @@
 import { Command, CommanderError } from 'commander';
 import type { Config, Secrets } from '../config/config.ts';
 import { loadConfig } from '../config/load-config.ts';
+import type { RekeyProgress, RekeySummary } from '../redis/rekey-sessions.ts';
+import { createLogger, type Logger } from '../telemetry/logger.ts';
 import { addKeysCommand, type OpenedKeys } from './commands/keys.ts';
+import { addSessionsCommand } from './commands/sessions.ts';
 import { addStartCommand, type StartDeps } from './commands/start.ts';
 import { addTenantsCommand } from './commands/tenants.ts';
 import { prepareDataFolder } from './prepare-data-folder.ts';
@@ -14,6 +17,15 @@ export interface CommandLineDeps extends StartDeps {
   readonly printError: (text: string) => void;
   /** Opens the tenants and keys that a configuration names. */
   readonly openIdentity: (config: Config, secrets: Secrets) => Promise<OpenedKeys>;
+  /** See `rekeySharing`. */
+  readonly rekeySharing: (options: RekeyRequest) => Promise<RekeySummary | undefined>;
+}
+
+/** What a rekey works with. */
+export interface RekeyRequest {
+  readonly secrets: Secrets;
+  readonly logger: Logger;
+  readonly onProgress: (progress: RekeyProgress) => void;
 }
 
 const usageExitCode = 2;
@@ -41,6 +53,11 @@ Examples:
   const identityDeps = { openKeys: () => openKeys(deps), write: (line: string) => deps.print(`${line}\n`) };
   addKeysCommand(program, identityDeps);
   addTenantsCommand(program, identityDeps);
+  addSessionsCommand(program, {
+    rekey: (onProgress) => rekey(deps, onProgress),
+    write: identityDeps.write,
+    writeProgress: (line) => deps.printError(`${line}\n`),
+  });
   return program;
 }
 
@@ -67,4 +84,17 @@ async function openKeys(deps: CommandLineDeps): Promise<OpenedKeys> {
   const { config, secrets } = await loadConfig(deps);
   prepareDataFolder(config.storage.dataDir);
   return deps.openIdentity(config, secrets);
+}
+
+async function rekey(
+  deps: CommandLineDeps,
+  onProgress: (progress: RekeyProgress) => void,
+): Promise<RekeySummary | undefined> {
+  const { config, secrets } = await loadConfig(deps);
+  const logger = createLogger({ level: config.log.logLevel });
+  try {
+    return await deps.rekeySharing({ secrets, logger, onProgress });
+  } finally {
+    await logger.flush();
+  }
 }

@@ -23,6 +23,10 @@ export async function run(): Promise<void> {
       const { openIdentity } = await import('../identity.ts');
       return openIdentity(config, secrets);
     },
+    rekeySharing: async (options) => {
+      const { rekeySharing } = await import('../sharing.ts');
+      return rekeySharing(options);
+    },
   });
   // A hosted module may have left timers or sockets behind; the command is over all the same.
   process.stdout.write('', () => process.exit(code));

@@ -152,6 +152,20 @@ describe('problems', () => {
     expect(JSON.stringify(secrets)).not.toContain('hunter2');
   });
 
+  it.each(['rediss://h', 'redis+sentinel://u:p@h1:26379,h2/main/1', 'rediss+cluster://h1:7000,h2:7001'])(
+    'take Redis as %s',
+    async (url) => {
+      const { secrets } = await load({ REDIS_URL: url, ENCRYPTION_KEY: 'ab'.repeat(32) });
+      expect(secrets.redisUrl?.reveal()).toBe(url);
+    },
+  );
+
+  it('say what is wrong with where Redis is, without its password', async () => {
+    const problems = await problemsOf({ REDIS_URL: 'redis+cluster://:hunter2@a,b/3' });
+    expect(problems['REDIS_URL']).toContain('a cluster has only number 0');
+    expect(JSON.stringify(problems)).not.toContain('hunter2');
+  });
+
   it('never quote a secret', async () => {
     const problems = await problemsOf({
       ENCRYPTION_KEY: 'hunter2hunter2',

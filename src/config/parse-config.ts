@@ -83,7 +83,7 @@ function parseRaw(setting: Setting, given: RawSetting): Parsing<unknown> {
 
 function toDefault(setting: Setting): unknown {
   if (setting.kind === 'list' || setting.kind === 'issuers') return [];
-  return setting.kind === 'url' ? undefined : setting.default;
+  return setting.kind === 'url' || setting.kind === 'redis-url' ? undefined : setting.default;
 }
 
 /** Rules between settings. A rule over a setting that is wrong in itself is left out: its problem is already told. */

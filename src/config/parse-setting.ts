@@ -1,3 +1,4 @@
+import { parseRedisUrl, redisUrlForms } from './redis-url.ts';
 import type { IntegerSetting, ListSetting, Setting, TextSetting, UrlSetting } from './setting.ts';
 import { parseTrustedIssuers } from './trusted-issuers.ts';
 
@@ -38,6 +39,8 @@ export function parseSetting(setting: Setting, raw: unknown): Parsing<unknown> {
       return parseText(setting, raw);
     case 'url':
       return parseUrl(setting, raw);
+    case 'redis-url':
+      return parseRedis(setting, raw);
     case 'list':
       return parseList(setting, raw);
   }
@@ -56,6 +59,8 @@ export function describeExpected(setting: Setting): string {
       return setting.expected;
     case 'url':
       return `an absolute URL with ${setting.protocols.map((protocol) => `${protocol}//`).join(' or ')}${setting.isBase ? ', without query or fragment' : ''}`;
+    case 'redis-url':
+      return redisUrlForms;
     case 'list':
       return listItemWords[setting.item];
     case 'issuers':
@@ -101,6 +106,18 @@ function parseUrl(setting: UrlSetting, raw: RawValue): Parsing<string> {
     return toProblem(setting, raw, `expected ${describeExpected(setting)}`);
   }
   return toValue(setting.isBase ? url.href.replace(/\/+$/, '') : String(raw));
+}
+
+function parseRedis(setting: Setting, raw: RawValue): Parsing<string> {
+  if (typeof raw !== 'string') return toProblem(setting, raw, `expected ${describeExpected(setting)}`);
+  try {
+    parseRedisUrl(raw);
+    return toValue(raw);
+  } catch (error) {
+    // It says what is wrong without repeating anything of it.
+    if (error instanceof TypeError) return { kind: 'problem', problem: error.message };
+    throw error;
+  }
 }
 
 function parseList(setting: ListSetting, raw: RawValue): Parsing<readonly string[]> {

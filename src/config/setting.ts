@@ -55,6 +55,11 @@ export interface UrlSetting extends SettingBase {
   readonly isBase?: true;
 }
 
+/** Where Redis is, as `parseRedisUrl` reads it. */
+export interface RedisUrlSetting extends SettingBase {
+  readonly kind: 'redis-url';
+}
+
 /** Several values: separated by commas in the environment, an array in `mooring.config`. */
 export interface ListSetting extends SettingBase {
   readonly kind: 'list';
@@ -74,6 +79,7 @@ export type Setting =
   | ChoiceSetting
   | TextSetting
   | UrlSetting
+  | RedisUrlSetting
   | ListSetting
   | IssuersSetting;
 
@@ -88,6 +94,6 @@ export type SettingValue<Row> = Row extends { readonly kind: 'integer' }
         ? readonly string[]
         : Row extends { readonly kind: 'issuers' }
           ? readonly TrustedIssuer[]
-          : Row extends { readonly kind: 'url' }
+          : Row extends { readonly kind: 'url' | 'redis-url' }
             ? string | undefined
             : string;

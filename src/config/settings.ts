@@ -85,13 +85,12 @@ export const settings = {
       sentence: 'PostgreSQL, for tenants and API keys: postgres://user:password@host:5432/database.',
     },
     redisUrl: {
-      kind: 'url',
+      kind: 'redis-url',
       variable: 'REDIS_URL',
-      protocols: ['redis:', 'rediss:'],
       secret: true,
       whenAbsent: 'sessions and streams live in this process',
       sentence:
-        'Redis, for sessions and streams that any instance serves and that survive restarts: redis://user:password@host:6379.',
+        'Redis 7.0 or later, for sessions and streams that any instance serves and that survive restarts: a server, one behind Sentinels, or a Cluster. See docs/operations/redis.md.',
     },
   },
   credentials: {
@@ -110,7 +109,7 @@ export const settings = {
       secret: true,
       whenAbsent: 'a random key that ends with the process; required in production',
       sentence:
-        'Seals what a client is given to keep between requests: 64 hexadecimal digits. Several, separated by commas, for rotation: the first seals, all of them open.',
+        'Encrypts what a client is given to keep between requests, and what rests in Redis: 64 hexadecimal digits. Several, separated by commas, to change it: the first encrypts, all of them open.',
     },
     keyPrefix: {
       kind: 'text',

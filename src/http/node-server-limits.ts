@@ -10,6 +10,10 @@ export interface NodeServerLimits {
   readonly requestTimeoutMs: number;
   /** For an idle connection; longer than that of the load balancer in front. Default 65 s. */
   readonly keepAliveTimeoutMs: number;
+  /**
+   * For connections that are idle when the server stops: a balancer may be sending a request on one. Default 1 s.
+   */
+  readonly stopIdleMs: number;
   /** For a client that takes nothing of a reply that is ready. Default 30 s. */
   readonly sendTimeoutMs: number;
   /** What may wait for a client that reads a stream slowly. Default 1 MiB. */
@@ -27,6 +31,7 @@ export const defaultNodeServerLimits: NodeServerLimits = {
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 30_000,
   keepAliveTimeoutMs: 65_000,
+  stopIdleMs: 1000,
   sendTimeoutMs: 30_000,
   streamBufferBytes: 1024 * 1024,
   maxPipelinedRequests: 64,

@@ -430,6 +430,82 @@ describe('a stream that cannot be opened', () => {
   });
 });
 
+describe('quiesce', () => {
+  it('accepts nobody, and answers a last request on a connection that was idle', async () => {
+    const running = await start(createTestEdge(), { stopIdleMs: 30_000 });
+    const [idle, other] = [await open(), await open()];
+    for (const { socket } of [idle, other]) socket.write(toRaw('GET /open'));
+    await waitFor(() => [statuses(idle).length, statuses(other).length]).toEqual([1, 1]);
+    let isQuiet = false;
+    const quiet = running.quiesce(30_000).then(() => (isQuiet = true));
+    expect(running.isStopping).toBe(true);
+    await expect
+      .poll(() => openError(running.address.port), { timeout: 5000, interval: 5 })
+      .toBe('ECONNREFUSED');
+    idle.socket.write(toRaw('GET /open'));
+    await waitFor(() => idle.isClosed).toBe(true);
+    expect(statuses(idle)).toEqual(['200', '200']);
+    expect(idle.received).toMatch(/connection: close/i);
+    expect(isQuiet).toBe(false);
+    other.socket.destroy();
+    await quiet;
+    expect(await running.close(5000)).toBe(0);
+  });
+
+  it('waits for idle connections no longer than it may, and for busy ones not at all', async () => {
+    const test = createTestEdge({ answer: () => new Promise(() => {}) });
+    const running = await start(test, { stopIdleMs: 50 });
+    const [idle, busy] = [await open(), await open()];
+    idle.socket.write(toRaw('GET /open'));
+    busy.socket.write(post('{}'));
+    await waitFor(() => statuses(idle).length + test.handled.length).toBe(2);
+    await running.quiesce(30_000);
+    expect([idle.isClosed, busy.isClosed]).toEqual([false, false]);
+    expect(await running.close(0)).toBe(1);
+    await waitFor(() => idle.isClosed).toBe(true);
+  });
+
+  it('serves who had connected when it was called, and was not yet handed over', async () => {
+    const running = await start(createTestEdge(), { stopIdleMs: 30_000 });
+    const clients = Array.from({ length: 20 }, () => connect(running.address.port, '127.0.0.1'));
+    sockets.push(...clients);
+    const received = clients.map((client) => {
+      client.write(toRaw('GET /open'));
+      return readStatus(client);
+    });
+    await new Promise((resolve) => clients.at(-1)?.once('connect', resolve));
+    const quiet = running.quiesce(30_000);
+    expect(await Promise.all(received)).toEqual(clients.map(() => 'HTTP/1.1 200'));
+    for (const client of clients) client.destroy();
+    await quiet;
+  });
+
+  function openError(port: number): Promise<string | undefined> {
+    return new Promise((resolve) => {
+      const socket = connect(port, '127.0.0.1');
+      socket.once('connect', () => {
+        socket.destroy();
+        resolve(undefined);
+      });
+      socket.once('error', ({ code }: NodeJS.ErrnoException) => {
+        resolve(code);
+      });
+    });
+  }
+
+  /** The start of what comes, or the code of the error that comes instead. */
+  function readStatus(socket: Socket): Promise<string | undefined> {
+    return new Promise((resolve) => {
+      socket.once('data', (bytes: Buffer) => {
+        resolve(bytes.toString('latin1', 0, 12));
+      });
+      socket.once('error', ({ code }: NodeJS.ErrnoException) => {
+        resolve(code);
+      });
+    });
+  }
+});
+
 describe('close', () => {
   it('ends idle connections, finishes requests in flight and ends streams that the caller ends', async () => {
     let answer: (reply: HttpReply) => void = () => {};

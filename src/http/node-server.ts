@@ -7,6 +7,7 @@ import {
   STATUS_CODES,
 } from 'node:http';
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import { ConfigError, RequestError } from '../errors.ts';
 import { NodeCall, type NodeCallContext } from './node-call.ts';
 import { defaultNodeServerLimits, type NodeServerLimits } from './node-server-limits.ts';
@@ -33,12 +34,20 @@ export interface NodeServerOptions {
 /** A server that listens. */
 export interface NodeServer {
   readonly address: ListenAddress;
-  /** True from the first moment of `close`. */
+  /** True from the first moment of `quiesce` or `close`. Replies then say that their connection ends. */
   readonly isStopping: boolean;
   /** Requests whose reply is not complete, open streams included. */
   readonly callCount: number;
   /** Calls back when `close` begins, so that open streams can be ended. */
   onStop(listener: () => void): void;
+  /**
+   * Stops accepting and lets idle connections wait for a last request, so that what a balancer has just sent on one is
+   * answered. What is idle still is ended by `close`.
+   *
+   * @param withinMs at most; no longer than `stopIdleMs` either
+   * @returns settles at once when no connection is idle, or as soon as none is any more
+   */
+  quiesce(withinMs: number): Promise<void>;
   /**
    * Stops accepting, ends idle connections, calls the `onStop` listeners, waits for the rest and then destroys it.
    *
@@ -47,6 +56,9 @@ export interface NodeServer {
    */
   close(graceMs: number): Promise<number>;
 }
+
+/** Most turns of the event loop that wait for connections which the system accepted: it hands over one in each. */
+const maxAcceptTurns = 1000;
 
 /**
  * Starts to listen.
@@ -112,7 +124,11 @@ class ListeningServer implements NodeServer, NodeCallContext {
   /** Requests that wait for an earlier one of their connection; only pipelining clients appear here. */
   readonly #queued: WeakMap<Socket, number> = new WeakMap();
   readonly #stopListeners: (() => void)[] = [];
+  #acceptedCount = 0;
   #onCallEnded: (() => void) | undefined = undefined;
+  #onLessIdle: (() => void) | undefined = undefined;
+  #closed: Promise<void> | undefined = undefined;
+  #quiescing: Promise<void> | undefined = undefined;
   #closing: Promise<number> | undefined = undefined;
 
   constructor({ server, limits, address, createEdge }: ListeningServerOptions) {
@@ -126,7 +142,11 @@ class ListeningServer implements NodeServer, NodeCallContext {
     });
     server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket);
-      socket.once('close', () => this.#sockets.delete(socket));
+      this.#acceptedCount += 1;
+      socket.once('close', () => {
+        this.#sockets.delete(socket);
+        this.#onLessIdle?.();
+      });
     });
     server.on('request', (request, response) => {
       this.#start(request, response, false);
@@ -150,8 +170,13 @@ class ListeningServer implements NodeServer, NodeCallContext {
 
   ended(call: NodeCall): void {
     this.#calls.delete(call);
-    if (this.isStopping) this.#endConnection(call.request);
+    if (this.#closing !== undefined) this.#endConnection(call.request);
     this.#onCallEnded?.();
+  }
+
+  quiesce(withinMs: number): Promise<void> {
+    this.#quiescing ??= this.#quiesce(withinMs);
+    return this.#quiescing;
   }
 
   close(graceMs: number): Promise<number> {
@@ -162,6 +187,7 @@ class ListeningServer implements NodeServer, NodeCallContext {
   #start(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
     const call = new NodeCall(this, request, { response, expectsContinue });
     this.#calls.add(call);
+    this.#onLessIdle?.();
     // Without a socket the response waits behind another.
     if (response.socket === null && !this.#queue(call, request.socket)) return;
     call.start();
@@ -208,16 +234,56 @@ class ListeningServer implements NodeServer, NodeCallContext {
     socket.end(`${head.join('\r\n')}\r\n\r\n${reply.body}`, () => socket.destroy());
   }
 
-  async #close(graceMs: number): Promise<number> {
+  async #quiesce(withinMs: number): Promise<void> {
     this.isStopping = true;
+    await this.#acceptWaiting();
+    void this.#stopAccepting();
+    await this.#waitForIdle(Math.min(withinMs, this.limits.stopIdleMs));
+  }
+
+  /** Connections that the system accepted and did not hand over yet would be reset when it stops listening. */
+  async #acceptWaiting(): Promise<void> {
+    let before: number;
+    let turns = 0;
+    do {
+      before = this.#acceptedCount;
+      // The first ends in this turn, the second after another look for connections.
+      await setImmediate();
+      await setImmediate();
+      turns += 1;
+    } while (this.#acceptedCount > before && turns < maxAcceptTurns);
+  }
+
+  #stopAccepting(): Promise<void> {
     // Not `http.Server.close`: that one also cuts replies that are written but not yet sent.
-    const closed = new Promise<void>((resolve) => {
+    this.#closed ??= new Promise<void>((resolve) => {
       NetServer.prototype.close.call(this.#server, () => {
         resolve();
       });
     });
+    return this.#closed;
+  }
+
+  #waitForIdle(waitMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const finish = (): void => {
+        this.#onLessIdle = undefined;
+        clearTimeout(timer);
+        resolve();
+      };
+      const timer = setTimeout(finish, waitMs);
+      this.#onLessIdle = (): void => {
+        if (this.#findIdle().length === 0) finish();
+      };
+      this.#onLessIdle();
+    });
+  }
+
+  async #close(graceMs: number): Promise<number> {
+    this.isStopping = true;
+    const closed = this.#stopAccepting();
     for (const listener of this.#stopListeners) listener();
-    this.#destroyIdle();
+    for (const socket of this.#findIdle()) socket.destroySoon();
     await this.#waitForCalls(graceMs);
     const cut = this.#calls.size;
     for (const socket of this.#sockets) socket.destroy();
@@ -234,7 +300,7 @@ class ListeningServer implements NodeServer, NodeCallContext {
         if (this.#calls.size > 0) return;
         clearTimeout(timer);
         // Lets a reply that was just handed over reach the kernel before its socket is destroyed.
-        setImmediate(resolve);
+        void setImmediate().then(resolve);
       };
       this.#onCallEnded();
     });
@@ -249,9 +315,9 @@ class ListeningServer implements NodeServer, NodeCallContext {
     if (isIdle) socket.destroySoon();
   }
 
-  #destroyIdle(): void {
+  #findIdle(): readonly Socket[] {
     const busy = new Set([...this.#calls].map((call) => call.request.socket));
-    for (const socket of this.#sockets) if (!busy.has(socket)) socket.destroySoon();
+    return [...this.#sockets].filter((socket) => !busy.has(socket));
   }
 }
 

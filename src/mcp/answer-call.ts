@@ -36,8 +36,10 @@ export function answerCall(
 ): (reason: CancelReason) => void {
   const { id, era, requestId } = exchange;
   const finish = ({ status, text, headers }: RpcReply): void => {
-    forget();
-    reply.finish(status, text, headers);
+    const stored = reply.finish(status, text, headers);
+    if (stored === undefined) forget();
+    // Until then the call is in flight: an instance that left now would be taken for dead, and the answer for lost.
+    else void stored.then(forget);
   };
   const fail = (error: unknown): void => {
     finish(toErrorReply(id, error, { era, requestId, logger: engine.logger }));

@@ -42,7 +42,7 @@ describe('the answer to a call', () => {
       made += 1;
       return createPlainStream();
     });
-    reply.finish(404, 'text');
+    void reply.finish(404, 'text');
     expect(await reply.outcome).toMatchObject({ kind: 'json', status: 404, text: 'text' });
     expect(made).toBe(0);
   });
@@ -51,9 +51,9 @@ describe('the answer to a call', () => {
     const reply = new CallReply(createPlainStream);
     reply.push('one');
     reply.push('two');
-    reply.finish(200, 'result');
+    void reply.finish(200, 'result');
     reply.push('too late');
-    reply.finish(200, 'again');
+    void reply.finish(200, 'again');
     const outcome = await reply.outcome;
     const sink = createSink();
     if (outcome.kind === 'stream') outcome.stream.attach(sink);
@@ -69,7 +69,7 @@ describe('the answer to a call', () => {
     stream.attach(sink);
     expect(await reply.outcome).toEqual({ kind: 'stream', stream });
     expect(sink.isOpen).toBe(true);
-    reply.finish(200, 'result');
+    void reply.finish(200, 'result');
     expect(dataOf(sink)).toEqual(['result']);
     expect(sink.isOpen).toBe(false);
   });
@@ -78,7 +78,7 @@ describe('the answer to a call', () => {
     const reply = new CallReply(() => {
       throw new Error('no stream');
     });
-    reply.finish(200, 'text');
+    void reply.finish(200, 'text');
     reply.push('too late');
     expect(await reply.outcome).toMatchObject({ text: 'text' });
   });
@@ -109,7 +109,7 @@ describe('the answers of a batch', () => {
             }
             if (action === 'finish') {
               open.delete(part % count);
-              reply?.finish(200, JSON.stringify(part % count));
+              void reply?.finish(200, JSON.stringify(part % count));
             }
           };
           steps.forEach(act);
@@ -177,7 +177,7 @@ describe('a durable stream', () => {
     stream.attach(sink);
     stream.write('one');
     expect(sink.events).toEqual([]);
-    stream.finish('result');
+    void stream.finish('result');
     await until(() => !sink.isOpen, 'the end');
     expect(dataOf(sink)).toEqual(['', 'one', 'result']);
     expect(sink.events[0]).toMatchObject({ retryMs: 7 });
@@ -191,7 +191,7 @@ describe('a durable stream', () => {
     stream.write('one');
     stream.release(99);
     stream.write('two');
-    stream.finish('result');
+    void stream.finish('result');
     await until(async () => (await stream.read()).length === 3, 'the log');
     expect(dataOf(sink)).toEqual(['', 'one', '']);
     expect(sink.events.at(-1)).toEqual({ data: '', retryMs: 99 });
@@ -215,7 +215,7 @@ describe('a durable stream', () => {
     stream.attach(sink);
     stream.write('one');
     stream.write('two');
-    stream.finish('result');
+    void stream.finish('result');
     await until(() => !sink.isOpen, 'the end');
     expect(sink.events).toEqual([{ data: 'one' }, { data: 'two' }, { data: 'result' }]);
     expect(errors).toHaveLength(2);
@@ -224,7 +224,7 @@ describe('a durable stream', () => {
   it('is written whole to a connection that comes late', async () => {
     const stream = create();
     stream.write('one');
-    stream.finish('result');
+    void stream.finish('result');
     await settle();
     const sink = createSink();
     stream.attach(sink);
@@ -235,7 +235,7 @@ describe('a durable stream', () => {
   it('holds no more than so much for a connection that never comes; the log has all of it', async () => {
     const stream = create();
     for (let count = 0; count < 500; count += 1) stream.write('x');
-    stream.finish('result');
+    void stream.finish('result');
     await until(async () => (await stream.read()).at(-1) === 'result', 'the log');
     const sink = createSink();
     stream.attach(sink);

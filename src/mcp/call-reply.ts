@@ -34,11 +34,20 @@ export type CallOutcome =
 
 /** The stream of one call, from its first message to its response. */
 export interface CallStream {
+  /**
+   * Resolves when the stream's first event can be written, and never rejects: without it, a client that had seen the
+   * head would not know what to come back for. Absent where there is nothing to wait for.
+   */
+  readonly primed?: Promise<void>;
   /** Gives the stream its connection. Called once. */
   attach(sink: EventSink): void;
   write(message: string): void;
-  /** Writes the response and ends the stream. */
-  finish(message: string): void;
+  /**
+   * Writes the response and ends the stream.
+   *
+   * @returns settles when the response can be found by whoever comes back for it; absent where nobody can
+   */
+  finish(message: string): Promise<void> | undefined;
   /** Ends the connection and leaves the stream to be resumed. */
   release(retryMs: number): void;
   keepAlive(): void;
@@ -50,8 +59,12 @@ export interface Reply {
   upgrade(): CallStream;
   /** Sends a message ahead of the response; after it, nothing. */
   push(message: string): void;
-  /** Gives the response. Only the first counts. Status and headers only reach HTTP when it is the whole answer. */
-  finish(status: number, text: string, headers?: Readonly<Record<string, string>>): void;
+  /**
+   * Gives the response. Only the first counts. Status and headers only reach HTTP when it is the whole answer.
+   *
+   * @returns see `CallStream.finish`
+   */
+  finish(status: number, text: string, headers?: Readonly<Record<string, string>>): Promise<void> | undefined;
 }
 
 /**
@@ -83,8 +96,10 @@ export class CallReply implements Reply {
 
   upgrade(): CallStream {
     if (this.#stream === undefined) {
-      this.#stream = this.#openStream();
-      this.#decide({ kind: 'stream', stream: this.#stream });
+      const stream = this.#openStream();
+      this.#stream = stream;
+      if (stream.primed === undefined) this.#decide({ kind: 'stream', stream });
+      else void stream.primed.then(() => this.#decide({ kind: 'stream', stream }));
     }
     return this.#stream;
   }
@@ -93,11 +108,16 @@ export class CallReply implements Reply {
     if (!this.#isFinished) this.upgrade().write(message);
   }
 
-  finish(status: number, text: string, headers?: Readonly<Record<string, string>>): void {
-    if (this.#isFinished) return;
+  finish(
+    status: number,
+    text: string,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<void> | undefined {
+    if (this.#isFinished) return undefined;
     this.#isFinished = true;
-    if (this.#stream === undefined) this.#decide({ kind: 'json', status, text, headers });
-    else this.#stream.finish(text);
+    if (this.#stream !== undefined) return this.#stream.finish(text);
+    this.#decide({ kind: 'json', status, text, headers });
+    return undefined;
   }
 }
 
@@ -117,19 +137,17 @@ export function toBatchReplies(whole: CallReply, count: number): readonly Reply[
         if (!isFinished) whole.push(message);
       },
       finish: (_status: number, text: string) => {
-        if (isFinished) return;
+        if (isFinished) return undefined;
         isFinished = true;
         left -= 1;
         unsent.push(text);
-        if (whole.stream === undefined) {
-          if (left === 0) whole.finish(200, `[${unsent.join(',')}]`);
-          return;
-        }
+        if (whole.stream === undefined)
+          return left === 0 ? whole.finish(200, `[${unsent.join(',')}]`) : undefined;
         const ready = unsent;
         unsent = [];
         const last = left === 0 ? ready.pop() : undefined;
         for (const response of ready) whole.push(response);
-        if (last !== undefined) whole.finish(200, last);
+        return last === undefined ? undefined : whole.finish(200, last);
       },
     };
   });
@@ -155,6 +173,7 @@ export function createPlainStream(): CallStream {
       send(message);
       isFinished = true;
       sink?.end();
+      return undefined;
     },
     release: () => {},
     keepAlive: () => sink?.keepAlive(),
@@ -219,10 +238,12 @@ export function createDurableStream(options: DurableStreamOptions): CallStream {
     sink?.end();
   };
   if (options.primeRetryMs !== undefined) append('', { retryMs: options.primeRetryMs });
+  const primed = tail;
   const afterTail = (then: () => void): void => {
     tail = tail.then(then).catch(options.onError);
   };
   return {
+    primed,
     attach: (given) => {
       sink = given;
       for (const event of early.splice(0)) sink.send(event);
@@ -234,6 +255,7 @@ export function createDurableStream(options: DurableStreamOptions): CallStream {
     finish: (message) => {
       append(message, { isTerminal: true });
       afterTail(end);
+      return tail;
     },
     release: (retryMs) => {
       // Without an id the client could not come back.

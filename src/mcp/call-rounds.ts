@@ -2,8 +2,8 @@
  * One modern request over its rounds (MCP 2026-07-28, Multi Round-Trip Requests): the answers that came with it, the
  * values kept from earlier rounds, and the questions still open.
  *
- * The state travels through the client, sealed: bound to the principal and to this very request, and it expires. A
- * sealed state can be presented again until then; what must happen once is not protected by it.
+ * The state travels through the client, sealed: bound to the principal and to this very request, and it expires. It is
+ * good for one run: see `single-use-state`.
  */
 import { createHash } from 'node:crypto';
 import { ProtocolError, protocolErrorCodes } from '../errors.ts';
@@ -13,6 +13,7 @@ import { InputRequired } from './input-required.ts';
 import { isRecord } from './json-rpc.ts';
 import type { ClientCapabilities } from './protocol-types.ts';
 import type { SealedBox } from './sealed-box.ts';
+import { type PresentedState, toInvalidState, toPresentedState } from './single-use-state.ts';
 
 /** Bytes of values that a call may keep over its rounds. */
 export const maxRememberedBytes = 16_384;
@@ -28,6 +29,13 @@ export interface RoundsOptions {
   readonly principalKey: string;
 }
 
+/** A state and how it came. */
+interface ParsedState {
+  readonly state: RoundState;
+  /** Absent in a first round. */
+  readonly presented?: PresentedState;
+}
+
 interface RoundState {
   /** Answers of earlier rounds by question key. */
   readonly answers: Record<string, unknown>;
@@ -41,6 +49,8 @@ const purpose = 'request-state';
 
 /** The rounds of one request. */
 export class CallRounds {
+  /** The state that came with the request; `undefined` in a first round. */
+  readonly presented: PresentedState | undefined;
   readonly #options: RoundsOptions;
   readonly #boundTo: string;
   readonly #inputResponses: Readonly<Record<string, unknown>>;
@@ -52,8 +62,9 @@ export class CallRounds {
     options: RoundsOptions,
     boundTo: string,
     inputResponses: Record<string, unknown>,
-    state: RoundState,
+    { state, presented }: ParsedState,
   ) {
+    this.presented = presented;
     this.#options = options;
     this.#boundTo = boundTo;
     this.#inputResponses = inputResponses;
@@ -155,18 +166,16 @@ export class CallRounds {
   }
 }
 
-function parseState(sealed: unknown, boundTo: string, box: SealedBox): RoundState {
-  if (sealed === undefined) return { answers: toKeyed({}), values: toKeyed({}), round: 0 };
-  const opened = typeof sealed === 'string' ? box.open(sealed, { purpose, boundTo }) : undefined;
-  if (opened === undefined) {
-    throw new ProtocolError(
-      protocolErrorCodes.invalidParams,
-      'Invalid params: requestState is altered, expired, or belongs to another request; send the request again without it',
-    );
-  }
+function parseState(sealed: unknown, boundTo: string, box: SealedBox): ParsedState {
+  if (sealed === undefined) return { state: { answers: toKeyed({}), values: toKeyed({}), round: 0 } };
+  const opened = typeof sealed === 'string' ? box.openDated(sealed, { purpose, boundTo }) : undefined;
+  if (typeof sealed !== 'string' || opened === undefined) throw toInvalidState();
   // Only this class seals with this purpose, so what opens has this shape.
-  const { answers, values, round } = JSON.parse(opened) as RoundState;
-  return { answers: toKeyed(answers), values: toKeyed(values), round };
+  const { answers, values, round } = JSON.parse(opened.value) as RoundState;
+  return {
+    state: { answers: toKeyed(answers), values: toKeyed(values), round },
+    presented: toPresentedState(sealed, opened.expiresAt),
+  };
 }
 
 /** A record whose keys an author chooses: without a prototype, where a key could mean something else. */

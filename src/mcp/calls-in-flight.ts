@@ -24,7 +24,7 @@ export interface CallsInFlight {
   /** Cancels every call of a session that has ended, here and on the other instances. */
   endScope(scope: string): Promise<void>;
   readonly count: number;
-  /** Resolves when no call is left, or after `graceMs`, when those left are cancelled. */
+  /** Resolves when no call is left; after `graceMs` those left are cancelled, and given a moment to say so. */
   drain(graceMs: number): Promise<void>;
   close(): Promise<void>;
 }
@@ -39,6 +39,8 @@ export interface CallsInFlightOptions {
   readonly now: () => number;
 }
 
+/** How long calls that were cancelled at the end may take to store that they were. */
+const lastWordsMs = 1000;
 const topic = 'cancellations';
 const endTopic = 'ended-sessions';
 /** How much later than `streamAfterMs` a call may become a stream: one look at all calls instead of a timer for each. */
@@ -76,6 +78,19 @@ export async function createCallsInFlight(options: CallsInFlightOptions): Promis
   const unsubscribe = await options.bus.subscribe(topic, cancelHere);
   const unsubscribeEnds = await options.bus.subscribe(endTopic, endHere);
 
+  const untilEmpty = async (waitMs: number): Promise<void> => {
+    if (calls.size === 0) return;
+    await new Promise<void>((resolve) => {
+      const finish = (): void => {
+        clearTimeout(timer);
+        whenEmpty.delete(finish);
+        resolve();
+      };
+      const timer = setTimeout(finish, waitMs);
+      whenEmpty.add(finish);
+    });
+  };
+
   return {
     add: (call) => {
       calls.add(call);
@@ -99,17 +114,9 @@ export async function createCallsInFlight(options: CallsInFlightOptions): Promis
       return calls.size;
     },
     drain: async (graceMs) => {
-      if (calls.size === 0) return;
-      await new Promise<void>((resolve) => {
-        const finish = (): void => {
-          clearTimeout(timer);
-          whenEmpty.delete(finish);
-          resolve();
-        };
-        const timer = setTimeout(finish, graceMs);
-        whenEmpty.add(finish);
-      });
+      await untilEmpty(graceMs);
       for (const call of calls) call.cancel('stopping');
+      await untilEmpty(lastWordsMs);
     },
     close: async () => {
       clearInterval(sweep);

@@ -53,6 +53,7 @@ export function compilePrompts(prompts: readonly AnyPrompt[], resultText: Result
       }
       const context = new CallContext(exchange, { progressToken: progressTokenOf(params) });
       const { handler, name: label, description } = prompt.definition;
+      await exchange.enter();
       const returned = await failuresOf(`prompt ${label}`, () => handler(parsed.value, context));
       return resultText.complete(exchange.era, toResult(returned, description));
     },

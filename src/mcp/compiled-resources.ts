@@ -122,12 +122,14 @@ function createReader(
     const context = new CallContext(exchange, { uri, progressToken: progressTokenOf(params) });
     const resource = fixed.get(uri);
     if (resource !== undefined) {
+      await exchange.enter();
       const returned = await failuresOf(`resource ${resource.name}`, () => resource.read(context));
       return renderContents(returned, uri, resource, exchange);
     }
     for (const { definition, uri: template } of families) {
       const variables = template.match(uri);
       if (variables === undefined) continue;
+      await exchange.enter();
       const returned = await failuresOf(`resource ${definition.name}`, () =>
         definition.read(variables, context),
       );

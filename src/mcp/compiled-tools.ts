@@ -66,6 +66,8 @@ export function compileTools(tools: readonly AnyTool[], resultText: ResultText):
         return toErrorText(resultText, exchange, describeInvalid(parsed, tool.definition.name, exchange));
       }
       const context = new CallContext(exchange, { progressToken: progressTokenOf(params) });
+      const entering = exchange.enter();
+      if (entering !== undefined) await entering;
       return runTool({ tool, input: parsed.value, context, exchange, resultText });
     },
   };

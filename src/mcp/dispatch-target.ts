@@ -11,6 +11,7 @@ import type { Handles, SessionState } from './handler-context.ts';
 import type { HandlerFailure } from './handler-failure.ts';
 import type { ScopeRules } from './scope-rules.ts';
 import type { CacheHint } from './server-definition.ts';
+import type { PresentedState } from './single-use-state.ts';
 
 /** A question to the client, as the specification names it. */
 export interface ClientQuestion {
@@ -54,6 +55,16 @@ export interface Exchange {
   readonly signal: AbortSignal;
   /** `Mcp-Param-*` request headers by lower-case name; `undefined` where there are none to check: off HTTP, legacy. */
   readonly parameterHeaders: Readonly<Record<string, string>> | undefined;
+  /**
+   * To be called as the last step before the author's code runs, when nothing can refuse the request any more: makes
+   * sure that no other request runs with the same `requestState`. Can be called again.
+   *
+   * @param state of a target that `ownsRequestState`, when the request came with one
+   * @returns nothing to wait for when the request has no state
+   * @throws ProtocolError `-32602` when the state was used before
+   * @throws RequestError `unavailable` when that cannot be known
+   */
+  enter(state?: PresentedState): Promise<void> | undefined;
   /** Sends a notification that relates to this request. Nothing is sent once the request is answered. */
   notify(notification: JsonRpcNotification): void;
   /**

@@ -2,6 +2,7 @@
  * The engine: one JSON-RPC message in, its answer out, in both eras, whatever carries it. It knows nothing of HTTP or
  * stdio; those hand it messages and a way to send some ahead of the answer.
  */
+import type { Claims } from '../sessions/claims.ts';
 import type { EventLog } from '../sessions/event-log.ts';
 import type { Instances } from '../sessions/instances.ts';
 import type { MessageBus } from '../sessions/message-bus.ts';
@@ -23,6 +24,8 @@ export interface EngineLimits {
   /** When a client whose connection we end should come back. */
   readonly retryMs: number;
   readonly keepAliveMs: number;
+  /** How often an open stream of a session touches it, and looks for what it was not told of. */
+  readonly lookMs: number;
   /** A call still running then is cancelled; 0 for never. */
   readonly callTimeoutMs: number;
   /** How long a legacy call waits for its client's answer. */
@@ -40,6 +43,7 @@ export interface EngineOptions {
   readonly events: EventLog;
   readonly bus: MessageBus;
   readonly instances: Instances;
+  readonly claims: Claims;
   readonly box: SealedBox;
   readonly logger: Logger;
   readonly limits: EngineLimits;
@@ -70,6 +74,10 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const streams = createOpenStreams({
     maxPerPrincipal: limits.maxStreamsPerPrincipal,
     keepAliveMs: limits.keepAliveMs,
+    lookMs: limits.lookMs,
+  });
+  const stopHearing = bus.onGap(() => {
+    streams.look();
   });
   return {
     ...options,
@@ -79,6 +87,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     changes,
     streams,
     stop: async (graceMs) => {
+      stopHearing();
       streams.stop();
       await calls.drain(graceMs);
       await Promise.all([calls.close(), answers.close(), changes.close()]);

@@ -59,6 +59,11 @@ export class LegacyExchange extends ServerExchange {
     return this.#state;
   }
 
+  /** A legacy handler waits for its answers: there is no state to present again. */
+  override enter(): undefined {
+    return undefined;
+  }
+
   override notify(notification: JsonRpcNotification): void {
     this.#parts.push(renderMessage(notification));
   }

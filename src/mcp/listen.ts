@@ -83,7 +83,7 @@ export function openListen(
     end: () => {
       close();
       // MCP 2026-07-28, Subscriptions, Graceful Closure.
-      stream.finish(renderListenResult(engine, request.id));
+      void stream.finish(renderListenResult(engine, request.id));
     },
   });
   stream.write(

@@ -10,6 +10,7 @@ import type {
   JsonRpcNotification,
   LoggingLevel,
 } from './protocol-types.ts';
+import { claimState, type PresentedState } from './single-use-state.ts';
 import { type Caller, type ExchangeServices, ServerExchange } from './server-exchange.ts';
 
 /** What one modern request brings. */
@@ -32,6 +33,7 @@ export class ModernExchange extends ServerExchange {
   readonly #parts: ModernExchangeParts;
   readonly #services: ExchangeServices;
   #rounds: CallRounds | undefined;
+  #entering: Promise<void> | undefined;
 
   constructor(parts: ModernExchangeParts, services: ExchangeServices) {
     super(parts.id, parts.caller, services);
@@ -77,6 +79,13 @@ export class ModernExchange extends ServerExchange {
   /** Whether the handler asked something that the client has yet to answer. */
   get isSuspended(): boolean {
     return this.#rounds?.isSuspended ?? false;
+  }
+
+  /** Rounds that a request with a state has were read before it was dispatched. */
+  override enter(state: PresentedState | undefined = this.#rounds?.presented): Promise<void> | undefined {
+    if (state === undefined) return undefined;
+    this.#entering ??= claimState(state, this.requestId, this.#services);
+    return this.#entering;
   }
 
   override notify(notification: JsonRpcNotification): void {

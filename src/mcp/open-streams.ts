@@ -15,6 +15,8 @@ export interface OpenStream {
   end(reason: EndReason): void;
   /** Sends something that keeps intermediaries from closing a silent connection. */
   keepAlive(): void;
+  /** Looks for what it was not told of, and shows that it is in use. Absent where there is nothing to look at. */
+  look?(): void;
 }
 
 /** The open streams of this instance: counted, kept alive, and ended when their credential or session ends. */
@@ -24,22 +26,44 @@ export interface OpenStreams {
    * @throws RequestError `too_many_streams` (429) past the limit per principal, `unavailable` (503) while stopping
    */
   add(stream: OpenStream): () => void;
+  /** Lets all look now, some at a time: messages to this instance may have been lost. */
+  look(): void;
   endWhere(reason: EndReason, matches: (stream: OpenStream) => boolean): void;
   readonly count: number;
   /** Ends every stream; later ones are refused. */
   stop(): void;
 }
 
-/** @param options.keepAliveMs between two keep-alives */
-export function createOpenStreams(options: { maxPerPrincipal: number; keepAliveMs: number }): OpenStreams {
+/** How often what is done for all open streams. */
+export interface OpenStreamsOptions {
+  readonly maxPerPrincipal: number;
+  /** Between two keep-alives of a stream. */
+  readonly keepAliveMs: number;
+  /** Between two looks of a stream. */
+  readonly lookMs: number;
+}
+
+/** Steps of a round over all streams, so that thousands of them do not write, or ask the store, all at once. */
+const stepsOfRound = 20;
+/** Most streams that look at once when all do, and the pause before the next. */
+const looksAtOnce = 100;
+const lookPauseMs = 10;
+
+/** None is open yet. */
+export function createOpenStreams(options: OpenStreamsOptions): OpenStreams {
   const streams = new Set<OpenStream>();
   const perPrincipal = new Map<string, number>();
   let isStopping = false;
-  // One timer for all: the work grows with the streams that are open here, and with nothing else.
-  const timer = setInterval(() => {
-    for (const stream of streams) stream.keepAlive();
-  }, options.keepAliveMs);
-  timer.unref();
+  // The work grows with the streams that are open here, and with nothing else.
+  const rounds = [
+    startRounds(streams, options.keepAliveMs, (stream) => stream.keepAlive()),
+    startRounds(streams, options.lookMs, (stream) => stream.look?.()),
+  ];
+  const look = (waiting: readonly OpenStream[]): void => {
+    for (const stream of waiting.slice(0, looksAtOnce)) if (streams.has(stream)) stream.look?.();
+    const rest = waiting.slice(looksAtOnce);
+    if (rest.length > 0 && !isStopping) setTimeout(look, lookPauseMs, rest).unref();
+  };
 
   const forget = (stream: OpenStream, key: string): void => {
     if (!streams.delete(stream)) return;
@@ -79,14 +103,36 @@ export function createOpenStreams(options: { maxPerPrincipal: number; keepAliveM
         forget(stream, key);
       };
     },
+    look: () => {
+      look([...streams]);
+    },
     endWhere,
     get count() {
       return streams.size;
     },
     stop: () => {
       isStopping = true;
-      clearInterval(timer);
+      for (const timer of rounds) clearInterval(timer);
       endWhere('stopping', () => true);
     },
   };
+}
+
+/** Visits every stream once in `periodMs`, a part of them at each step. */
+function startRounds(
+  streams: ReadonlySet<OpenStream>,
+  periodMs: number,
+  visit: (stream: OpenStream) => void,
+): NodeJS.Timeout {
+  let waiting: OpenStream[] = [];
+  let perStep = 0;
+  const timer = setInterval(() => {
+    if (waiting.length === 0) {
+      waiting = [...streams];
+      perStep = Math.ceil(waiting.length / stepsOfRound);
+    }
+    for (const stream of waiting.splice(0, perStep)) if (streams.has(stream)) visit(stream);
+  }, periodMs / stepsOfRound);
+  timer.unref();
+  return timer;
 }

@@ -2,7 +2,7 @@
  * Small values sealed into strings that a client may hold but neither read, change, nor lend to another principal.
  *
  * Does not check: whether a string was used before (it opens as often as it is presented until it expires: what must
- * happen once needs a record of its own), whether the principal may still do what the value says, and how often a
+ * happen once claims it, see `single-use-state`), whether the principal may still do what the value says, and how often a
  * key has sealed. Initialization vectors are random, so a key must be replaced before 2^32 seals (NIST SP 800-38D,
  * section 8.3). The length of the value shows.
  */
@@ -49,11 +49,20 @@ export interface SealedBox {
   seal(value: string, options: SealBinding & SealLength & { readonly ttlSeconds: number }): string;
   /** The value; `undefined`, for whichever reason, when it is not one that this box sealed so, or it has expired. */
   open(sealed: string, binding: SealBinding & SealLength): string | undefined;
+  /** As `open`, and until when it opens. */
+  openDated(sealed: string, binding: SealBinding & SealLength): OpenedSeal | undefined;
+}
+
+/** What was sealed. */
+export interface OpenedSeal {
+  readonly value: string;
+  /** Milliseconds since the epoch; from then on the string does not open. */
+  readonly expiresAt: number;
 }
 
 /** What a box is made with. */
 export interface SealedBoxOptions {
-  /** The first seals, all open. Rotate by putting a new one first and keeping the old for the longest time to live. */
+  /** The first seals, all open. To change it: docs/operations/encryption-keys.md. */
   readonly keys: readonly SealingKey[];
   readonly now?: () => number;
   /** Fills a buffer with random bytes that nobody can foresee and that never repeat. */
@@ -78,6 +87,18 @@ export function createSealedBox(options: SealedBoxOptions): SealedBox {
   const sealing = options.keys[0] as SealingKey;
   const sealingKey = keys.get(sealing.id) as KeyObject;
   const nextVector = createVectorSource(options.fillRandom ?? randomFillSync);
+  const openDated: SealedBox['openDated'] = (sealed, { maxLength = maxSealedLength, ...binding }) => {
+    if (sealed.length > maxLength) return undefined;
+    const separator = sealed.indexOf('.');
+    const id = sealed.slice(0, Math.max(separator, 0));
+    const key = keys.get(id);
+    const body = key === undefined ? undefined : decodeExactly(sealed.slice(separator + 1));
+    if (key === undefined || body === undefined) return undefined;
+    const content = decrypt(body, key, toBoundData(id, binding));
+    const expiresAt = content?.readDoubleBE() ?? 0;
+    if (content === undefined || now() >= expiresAt) return undefined;
+    return { value: content.toString('utf8', expiryBytes), expiresAt };
+  };
   return {
     seal(value, { ttlSeconds, maxLength = maxSealedLength, ...binding }) {
       if (!(ttlSeconds > 0 && Number.isFinite(ttlSeconds))) {
@@ -96,17 +117,8 @@ export function createSealedBox(options: SealedBoxOptions): SealedBox {
       }
       return sealed;
     },
-    open(sealed, { maxLength = maxSealedLength, ...binding }) {
-      if (sealed.length > maxLength) return undefined;
-      const separator = sealed.indexOf('.');
-      const id = sealed.slice(0, Math.max(separator, 0));
-      const key = keys.get(id);
-      const body = key === undefined ? undefined : decodeExactly(sealed.slice(separator + 1));
-      if (key === undefined || body === undefined) return undefined;
-      const content = decrypt(body, key, toBoundData(id, binding));
-      if (content === undefined || now() >= content.readDoubleBE()) return undefined;
-      return content.toString('utf8', expiryBytes);
-    },
+    open: (sealed, binding) => openDated(sealed, binding)?.value,
+    openDated,
   };
 }
 

@@ -1,4 +1,5 @@
 import { type Principal, toPrincipalKey } from '../auth/principal.ts';
+import type { Claims } from '../sessions/claims.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { ChangeFeed } from './change-feed.ts';
 import type { ClientQuestion, Exchange, ServerChange } from './dispatch-target.ts';
@@ -13,11 +14,13 @@ import type {
   LoggingLevel,
 } from './protocol-types.ts';
 import type { SealedBox } from './sealed-box.ts';
+import type { PresentedState } from './single-use-state.ts';
 
 /** What every exchange of a host shares. */
 export interface ExchangeServices {
   readonly changes: ChangeFeed;
   readonly box: SealedBox;
+  readonly claims: Claims;
   readonly logger: Logger;
 }
 
@@ -113,6 +116,7 @@ export abstract class ServerExchange implements Exchange {
     );
   }
 
+  abstract enter(state?: PresentedState): Promise<void> | undefined;
   abstract notify(notification: JsonRpcNotification): void;
   abstract ask(question: ClientQuestion): Promise<Readonly<Record<string, unknown>>>;
   abstract recall(key: string): string | undefined;

@@ -42,11 +42,11 @@ const left = 'left ';
 export class SessionListeners {
   readonly #engine: Engine;
   readonly #bySession = new Map<string, Listener>();
-  readonly #stopHearing: () => void;
+  readonly #stopHearing: readonly (() => void)[];
 
   constructor(engine: Engine) {
     this.#engine = engine;
-    this.#stopHearing = engine.changes.subscribe((change) => {
+    const stopChanges = engine.changes.subscribe((change) => {
       for (const listener of this.#bySession.values()) {
         if (!listener.isCollecting) continue;
         this.#tell(listener, change).catch((error: unknown) => {
@@ -54,6 +54,11 @@ export class SessionListeners {
         });
       }
     });
+    // Word that its subscriptions changed may have been lost. That it ended, or has events, its streams see themselves.
+    const stopGaps = engine.bus.onGap(() => {
+      for (const listener of this.#bySession.values()) listener.refreshed = this.#refresh(listener);
+    });
+    this.#stopHearing = [stopChanges, stopGaps];
   }
 
   /** The session as it was last seen. */
@@ -94,7 +99,7 @@ export class SessionListeners {
   }
 
   close(): void {
-    this.#stopHearing();
+    for (const stop of this.#stopHearing) stop();
     for (const listener of this.#bySession.values()) this.#forget(listener);
   }
 

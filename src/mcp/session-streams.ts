@@ -69,6 +69,7 @@ async function openStandalone(
   { session, principal, lastEventId }: Opening,
 ): Promise<OpenedStream> {
   const cursor = lastEventId ?? (await prime(engine, session));
+  const isPlaced = lastEventId === undefined || (await isPlace(engine, session, lastEventId));
   const tail: SessionTail = createSessionTail(engine, {
     session,
     principal,
@@ -90,8 +91,7 @@ async function openStandalone(
   await endOnFailure(tail, () => listeners.join(session, tail, lastEventId === undefined));
   return {
     attach: (sink) => {
-      if (lastEventId === undefined && canPollStreams(session.protocolVersion))
-        sink.send({ id: tail.cursor, data: '', retryMs: engine.limits.retryMs });
+      if (isPlaced) sayPlace(engine, session, { sink, cursor: tail.cursor });
       tail.attach(sink);
     },
     abandon: () => {
@@ -126,6 +126,7 @@ async function resumeCall(
     streamId,
   }: Opening & { readonly lastEventId: string; readonly streamId: string },
 ): Promise<OpenedStream> {
+  const isPlaced = await isPlace(engine, session, lastEventId);
   let unsubscribe = async (): Promise<void> => {};
   let unwatch = (): void => {};
   const tail = createSessionTail(engine, {
@@ -150,12 +151,37 @@ async function resumeCall(
   else unwatch = lostCalls.watch({ sessionId: session.id, streamId, tail });
   return {
     attach: (sink) => {
+      if (isPlaced) sayPlace(engine, session, { sink, cursor: lastEventId });
       tail.attach(sink);
     },
     abandon: () => {
       tail.end(undefined);
     },
   };
+}
+
+/**
+ * Whether the stream goes on after this event. Asked before there is a head: see `sayPlace`. One whose place was lost,
+ * or that is over, has nothing to come back for.
+ */
+async function isPlace(engine: Engine, { id }: SessionRecord, lastEventId: string): Promise<boolean> {
+  const slice = await engine.events.read(id, lastEventId, 1);
+  return slice.kind === 'events' && !(slice.isComplete && slice.events.length === 0);
+}
+
+/**
+ * Primes a client with the event that the stream goes on after, in one write with the head. Also one that has just
+ * named it: the official SDK's clients (2.4.0) forget it when they come back, and one that lost the stream again before
+ * the next event would wait on a standalone stream for an answer that is never sent there.
+ *
+ * @see MCP 2025-11-25, Transports, Listening for Messages: a server SHOULD immediately send an event id
+ */
+function sayPlace(
+  { limits }: Engine,
+  { protocolVersion }: SessionRecord,
+  { sink, cursor }: { readonly sink: EventSink; readonly cursor: string },
+): void {
+  if (canPollStreams(protocolVersion)) sink.send({ id: cursor, data: '', retryMs: limits.retryMs });
 }
 
 function allChanges(engine: Engine, session: SessionRecord): readonly ServerChange[] {

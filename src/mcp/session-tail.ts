@@ -70,7 +70,10 @@ class LogTail implements SessionTail {
       principal: options.principal,
       sessionId: options.session.id,
       keepAlive: () => {
-        this.#keepAlive();
+        this.#sink?.keepAlive();
+      },
+      look: () => {
+        this.#look();
       },
       end: (reason) => {
         // A call that was come back for is waited for like any other: its answer is nowhere else.
@@ -166,8 +169,7 @@ class LogTail implements SessionTail {
   }
 
   /** An open stream is use: it keeps its session from expiring, and ends with it. */
-  #keepAlive(): void {
-    this.#sink?.keepAlive();
+  #look(): void {
     // A wake-up may have been lost on its way.
     if (!this.#isPaused) this.pump();
     this.#engine.sessions.load(this.#options.session.id).then(

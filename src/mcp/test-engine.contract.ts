@@ -2,8 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import { onTestFinished } from 'vitest';
 import type { Principal } from '../auth/principal.ts';
+import type { Claims } from '../sessions/claims.ts';
 import type { EventLog } from '../sessions/event-log.ts';
 import type { Instances } from '../sessions/instances.ts';
+import { createMemoryClaims } from '../sessions/memory-claims.ts';
 import { createMemoryEventLog } from '../sessions/memory-event-log.ts';
 import { createMemoryMessageBus } from '../sessions/memory-message-bus.ts';
 import { createMemorySessionStore } from '../sessions/memory-session-store.ts';
@@ -49,6 +51,7 @@ export interface SharedStores {
   readonly events: EventLog;
   readonly bus: MessageBus;
   readonly instances: Instances;
+  readonly claims: Claims;
   readonly box: SealedBox;
 }
 
@@ -72,6 +75,7 @@ export function createSharedStores(
       count: async () => 1,
       close: async () => {},
     },
+    claims: createMemoryClaims({ now }),
     box: createSealedBox({ keys: [{ id: 'test', key: randomBytes(32) }], now }),
   };
 }
@@ -96,6 +100,7 @@ export const patientLimits: EngineLimits = {
   streamAfterMs: 60_000,
   retryMs: 1234,
   keepAliveMs: 60_000,
+  lookMs: 60_000,
   callTimeoutMs: 120_000,
   questionTimeoutMs: 60_000,
   maxStreamsPerPrincipal: 20,

@@ -30,6 +30,7 @@ export function createExchange(
     handles: { seal: () => 'unused', open: () => undefined as never },
     signal: new AbortController().signal,
     parameterHeaders: undefined,
+    enter: () => undefined,
     notify: (notification) => void notifications.push(notification),
     ask: () => Promise.reject(new Error('nobody answers')),
     recall: () => undefined,

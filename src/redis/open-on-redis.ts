@@ -2,11 +2,15 @@
 import { createHash } from 'node:crypto';
 import type { Config } from '../config/config.ts';
 import type { SealedBox } from '../mcp/sealed-box.ts';
+import { createLocks } from '../sessions/locks-on-table.ts';
 import type { Sharing } from '../sessions/sharing.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { createRedisClaims } from './redis-claims.ts';
 import { openRedis } from './redis-connection.ts';
 import { createRedisEventLog } from './redis-event-log.ts';
 import { createRedisInstances } from './redis-instances.ts';
+import { createRedisLimits } from './redis-limits.ts';
+import { createRedisLockTable } from './redis-lock-table.ts';
 import { createRedisMessageBus } from './redis-message-bus.ts';
 import { createRedisReplayGuard } from './redis-replay-guard.ts';
 import { createRedisSessionStore } from './redis-session-store.ts';
@@ -68,6 +72,9 @@ export async function openOnRedis(options: OnRedisOptions): Promise<Sharing> {
       box,
       trust: createHash('sha256').update(JSON.stringify(config.tokens.trustedIssuers)).digest('base64url'),
     }),
+    limits: createRedisLimits({ redis }),
+    locks: createLocks(createRedisLockTable({ redis })),
+    claims: createRedisClaims({ redis }),
     close: async () => {
       await instances.close();
       await Promise.all([bus.close(), events.close(), sessions.close()]);

@@ -7,10 +7,11 @@
 import type { Logger } from '../telemetry/logger.ts';
 import { CommandRunner, toBoundedCommands, type RedisCommands } from './redis-commands.ts';
 import type { RedisLinkOptions } from './redis-link.ts';
-import { openClusterLinks, openSingleLinks } from './redis-links.ts';
+import { openClusterLinks, openSingleLinks, toSingleLinks } from './redis-links.ts';
 import type { RedisScript } from './redis-script.ts';
 import { createRedisSubscriber, type RedisSubscriber } from './redis-subscriber.ts';
-import { parseRedisUrl } from './redis-url.ts';
+import { loadRedisTls } from './redis-tls.ts';
+import { parseRedisUrl } from '../config/redis-url.ts';
 
 /** Where Redis is, and how long we wait for it. */
 export interface RedisOptions {
@@ -45,6 +46,11 @@ export interface RedisConnection {
    * @throws UpstreamError
    */
   runScript(script: RedisScript, keys: readonly string[], args: readonly string[]): Promise<unknown>;
+  /**
+   * The commands of each master of the moment, to go through its keys with. In a cluster a command with a key fails
+   * there once the key is elsewhere.
+   */
+  listMasters(): readonly RedisCommands[];
   /** A connection of its own that receives messages; ends with this one at the latest. */
   createSubscriber(): Promise<RedisSubscriber>;
   /** Resolves when Redis answers. @throws UpstreamError */
@@ -55,9 +61,14 @@ export interface RedisConnection {
   close(): Promise<void>;
 }
 
-/** @throws UpstreamError when Redis does not answer within `connectTimeoutMs`; TypeError for a malformed URL */
+/**
+ * @throws UpstreamError when Redis does not answer within `connectTimeoutMs`; TypeError for a malformed URL; ConfigError
+ *   for files of TLS that cannot be read
+ */
 export async function openRedis(options: RedisOptions): Promise<RedisConnection> {
   const target = parseRedisUrl(options.url);
+  // A missing file must not look like a server that is away.
+  await loadRedisTls(target.tls);
   const linkOptions: Omit<RedisLinkOptions, 'purpose'> = {
     target,
     logger: options.logger,
@@ -69,7 +80,8 @@ export async function openRedis(options: RedisOptions): Promise<RedisConnection>
   const isCluster = target.kind === 'cluster';
   const openLinks = isCluster ? openClusterLinks : openSingleLinks;
   const links = await openLinks({ ...linkOptions, purpose: 'commands' });
-  const runner = new CommandRunner(links, { timeoutMs: linkOptions.commandTimeoutMs, now: linkOptions.now });
+  const limits = { timeoutMs: linkOptions.commandTimeoutMs, now: linkOptions.now };
+  const runner = new CommandRunner(links, limits);
   const client = toBoundedCommands(runner);
   const subscribers = new Set<RedisSubscriber>();
   return {
@@ -77,6 +89,8 @@ export async function openRedis(options: RedisOptions): Promise<RedisConnection>
     prefix: options.prefix ?? 'mcp:',
     isCluster,
     runScript: (script, keys, args) => runner.runScript(script, keys, args),
+    listMasters: () =>
+      links.masters().map((link) => toBoundedCommands(new CommandRunner(toSingleLinks(link), limits))),
     createSubscriber: async () => {
       const subscriber = await createRedisSubscriber({ ...linkOptions, purpose: 'messages' });
       subscribers.add(subscriber);

@@ -1,5 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { UpstreamError } from '../errors.ts';
+import { repeatWhileAway } from '../lib/repeat-while-away.ts';
 import type { SealedBox } from '../mcp/sealed-box.ts';
 import {
   type AppendOptions,
@@ -44,9 +43,6 @@ const eventOverheadBytes = 64;
 
 /** What follows the stream in an event's id, in its one spelling: the stream's epoch and the event's position. */
 const placePattern = /^([1-9]\d{0,14})-(0|[1-9]\d{0,14})$/;
-
-/** Between attempts of an append while Redis is away; each waits for the connection, too. */
-const repeatMs = 50;
 
 /** Streams in Redis, shared by all instances: an append, a read and an end are one round trip each. */
 export function createRedisEventLog(options: RedisEventLogOptions): EventLog {
@@ -153,17 +149,5 @@ class RedisEventLog implements EventLog {
 
   #clockArg(): string {
     return this.#now === undefined ? '' : String(this.#now());
-  }
-}
-
-async function repeatWhileAway(run: () => Promise<unknown>, waitMs: number): Promise<unknown> {
-  const until = performance.now() + waitMs;
-  for (;;) {
-    try {
-      return await run();
-    } catch (error) {
-      if (!(error instanceof UpstreamError) || performance.now() >= until) throw error;
-    }
-    await sleep(repeatMs);
   }
 }

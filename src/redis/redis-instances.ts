@@ -9,6 +9,7 @@
 import type { Instances } from '../sessions/instances.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { RedisConnection } from './redis-connection.ts';
+import { maxRetryMs } from './redis-link.ts';
 import { defineScript } from './redis-script.ts';
 
 /** What the instances of a server share, and how fast they notice. */
@@ -60,6 +61,8 @@ export function createRedisInstances(options: RedisInstancesOptions): Instances 
 
 interface Look {
   readonly at: number;
+  /** Whether one that is missing at that moment was dead. A look is good for a while; that must not shorten the wait. */
+  readonly couldTellDeath: boolean;
   readonly isPresent: Promise<boolean>;
 }
 
@@ -103,8 +106,8 @@ class RedisInstances implements Instances {
 
   async isAlive(instanceId: string): Promise<boolean> {
     if (instanceId === this.#id) return !this.#isClosed;
-    const isPresent = await this.#look(instanceId);
-    return isPresent || !this.#canTellDeath();
+    const { isPresent, couldTellDeath } = this.#look(instanceId);
+    return (await isPresent) || !couldTellDeath || !this.#canTellDeath();
   }
 
   async count(): Promise<number> {
@@ -127,20 +130,22 @@ class RedisInstances implements Instances {
     return `${this.#redis.prefix}instance:${instanceId}`;
   }
 
+  /** Others may have been as late as this one, and come back later by the pause between two attempts. */
   #canTellDeath(): boolean {
     if (this.#steadySince === undefined || this.#lastBeatAt === undefined) return false;
     const now = this.#now();
-    return now - this.#lastBeatAt < this.#ttlMs / 2 && now - this.#steadySince >= this.#ttlMs;
+    return now - this.#lastBeatAt < this.#ttlMs / 2 && now - this.#steadySince >= this.#ttlMs + maxRetryMs;
   }
 
-  #look(instanceId: string): Promise<boolean> {
+  #look(instanceId: string): Look {
     const now = this.#now();
     const known = this.#looks.get(instanceId);
-    if (known !== undefined && now - known.at < cacheMs) return known.isPresent;
+    if (known !== undefined && now - known.at < cacheMs) return known;
     if (this.#looks.size >= maxCached) this.#looks.clear();
     const isPresent = this.#redis.client.exists(this.#toKey(instanceId)).then((found) => found === 1);
-    this.#looks.set(instanceId, { at: now, isPresent });
-    return isPresent;
+    const look = { at: now, couldTellDeath: this.#canTellDeath(), isPresent };
+    this.#looks.set(instanceId, look);
+    return look;
   }
 
   #keepBeating(): void {

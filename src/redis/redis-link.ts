@@ -9,7 +9,8 @@ import { createClient, type RedisClientType } from 'redis';
 import { UpstreamError } from '../errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { findMaster, requireMaster, toNodeOptions } from './redis-nodes.ts';
-import type { RedisNode, RedisTarget } from './redis-url.ts';
+import { loadRedisTls } from './redis-tls.ts';
+import type { RedisNode, RedisTarget } from '../config/redis-url.ts';
 
 /** What a link is made with. Times in milliseconds. */
 export interface RedisLinkOptions {
@@ -28,7 +29,8 @@ export interface RedisLinkOptions {
 /** Most commands that wait for a connection at once; each waits `commandTimeoutMs` at most. */
 const maxWaiting = 10_000;
 const firstRetryMs = 50;
-const maxRetryMs = 1000;
+/** Longest pause before a lost connection is tried again. */
+export const maxRetryMs = 1000;
 /** Giving a connection up again and again must not become a loop of its own. */
 const minGiveUpIntervalMs = 500;
 
@@ -172,7 +174,15 @@ export class RedisLink {
     const { target, connectTimeoutMs } = this.#options;
     const node = await this.#locate();
     // The cast drops the type parameters of modules that are not used.
-    const client = createClient(toNodeOptions(target, node, connectTimeoutMs)) as RedisClientType;
+    const client = createClient(
+      toNodeOptions({
+        node,
+        credentials: target,
+        database: target.database,
+        tls: await loadRedisTls(target.tls),
+        connectTimeoutMs,
+      }),
+    ) as RedisClientType;
     client.on('error', (error: unknown) => this.#noteFailure(error));
     const begin = async (): Promise<void> => {
       await client.connect();

@@ -1,7 +1,7 @@
 /** Which connection a command goes over: always the same, or in a cluster the one to the master of its key's slot. */
 import { RedisLink, type RedisLinkOptions } from './redis-link.ts';
 import { slotCount, toSlot } from './redis-slots.ts';
-import type { RedisNode } from './redis-url.ts';
+import type { RedisNode } from '../config/redis-url.ts';
 
 /** See the file's head. */
 export interface RedisLinks {
@@ -9,6 +9,8 @@ export interface RedisLinks {
   readonly lookMs: number;
   /** @param key `undefined` for a command without one */
   linkFor(key: string | undefined): RedisLink;
+  /** A connection to each master of the moment. */
+  masters(): readonly RedisLink[];
   /** The connection to one node, for a command that was sent on to it. */
   linkTo(address: string): RedisLink;
   /** To be told when a command found its key elsewhere, or its node away. Resolves when it was looked at. */
@@ -20,8 +22,13 @@ export interface RedisLinks {
 
 /** One server, or what the sentinels name as such. @throws UpstreamError */
 export async function openSingleLinks(options: RedisLinkOptions): Promise<RedisLinks> {
-  const link = await RedisLink.open(options);
+  return toSingleLinks(await RedisLink.open(options));
+}
+
+/** One connection, whatever is asked for. Closing them closes it. */
+export function toSingleLinks(link: RedisLink): RedisLinks {
   return {
+    masters: () => [link],
     lookMs: Number.POSITIVE_INFINITY,
     linkFor: () => link,
     linkTo: () => link,
@@ -74,6 +81,10 @@ class ClusterLinks implements RedisLinks {
     return this.linkTo(
       owner ?? this.#masters.find((address) => this.#links.get(address)?.isReady) ?? this.#pick(),
     );
+  }
+
+  masters(): readonly RedisLink[] {
+    return this.#masters.map((address) => this.linkTo(address));
   }
 
   linkTo(address: string): RedisLink {

@@ -25,20 +25,11 @@ export interface RedisMessageBusOptions {
   readonly pollMs?: number;
 }
 
-/** A bus that also says when it may have lost something. */
-export interface RedisMessageBus extends MessageBus {
-  /**
-   * Calls `listener` when this instance is connected again: what was sent meanwhile, but to `instance.<id>`, is lost,
-   * so who relies on a hint must look for itself. @returns a function that ends that
-   */
-  onGap(listener: () => void): () => void;
-}
-
 /** @see MessageBus.publish */
 const maxMessageBytes = 1024 * 1024;
 
 /** @throws UpstreamError when there is no connection to receive on */
-export async function createRedisMessageBus(options: RedisMessageBusOptions): Promise<RedisMessageBus> {
+export async function createRedisMessageBus(options: RedisMessageBusOptions): Promise<MessageBus> {
   return new SharedMessageBus(options, await options.redis.createSubscriber());
 }
 
@@ -55,7 +46,7 @@ interface Topic {
   readonly ready: Promise<void>;
 }
 
-class SharedMessageBus implements RedisMessageBus {
+class SharedMessageBus implements MessageBus {
   readonly #options: RedisMessageBusOptions;
   readonly #redis: RedisConnection;
   readonly #subscriber: RedisSubscriber;

@@ -1,6 +1,7 @@
 /** How one Redis process is connected to, and which one is the master according to the sentinels. */
 import { createClient, type RedisClientOptions, type RedisClientType } from 'redis';
-import type { RedisNode, RedisTarget } from './redis-url.ts';
+import { loadRedisTls, type RedisTls } from './redis-tls.ts';
+import type { RedisCredentials, RedisNode, RedisTarget } from '../config/redis-url.ts';
 
 /** Most commands on their way at once on one connection. */
 const maxInFlight = 50_000;
@@ -8,24 +9,30 @@ const maxInFlight = 50_000;
 const pingIntervalMs = 5000;
 const maxIdleMs = 10_000;
 
+/** How a node is connected to. */
+export interface NodeConnection {
+  readonly node: RedisNode;
+  readonly credentials: RedisCredentials;
+  readonly database: number;
+  readonly tls: RedisTls | undefined;
+  readonly connectTimeoutMs: number;
+}
+
 /** Options of a client that connects once and queues nothing while it is not connected. */
-export function toNodeOptions(
-  target: RedisTarget,
-  node: RedisNode,
-  connectTimeoutMs: number,
-): RedisClientOptions {
+export function toNodeOptions(connection: NodeConnection): RedisClientOptions {
+  const { node, credentials, database, tls, connectTimeoutMs } = connection;
   return {
     socket: {
       host: node.host,
       port: node.port,
-      ...(target.isTls ? { tls: true as const, servername: node.host } : {}),
+      ...(tls === undefined ? {} : { tls: true as const, ...tls, ...toServerName(node) }),
       connectTimeout: connectTimeoutMs,
       socketTimeout: maxIdleMs,
       reconnectStrategy: false,
     },
-    ...(target.username === undefined ? {} : { username: target.username }),
-    ...(target.password === undefined ? {} : { password: target.password }),
-    database: target.database,
+    ...(credentials.username === undefined ? {} : { username: credentials.username }),
+    ...(credentials.password === undefined ? {} : { password: credentials.password }),
+    database,
     pingInterval: pingIntervalMs,
     commandsQueueMaxLength: maxInFlight,
     disableOfflineQueue: true,
@@ -36,8 +43,13 @@ export function toNodeOptions(
   };
 }
 
+/** A certificate is for the name that was asked for; an address is compared as such. RFC 6066, section 3. */
+function toServerName({ host }: RedisNode): { readonly servername?: string } {
+  return /^[\d.]+$|:/.test(host) ? {} : { servername: host };
+}
+
 /**
- * Asks the sentinels, one after the other, which node is the master. They are asked without a password.
+ * Asks the sentinels, one after the other, which node is the master.
  *
  * @throws Error when none of them knows
  */
@@ -60,8 +72,15 @@ export async function requireMaster(client: RedisClientType): Promise<void> {
 }
 
 async function askSentinel(target: RedisTarget, sentinel: RedisNode, timeoutMs: number): Promise<RedisNode> {
-  const open = { ...target, username: undefined, password: undefined, database: 0 };
-  const client = createClient(toNodeOptions(open, sentinel, timeoutMs));
+  const client = createClient(
+    toNodeOptions({
+      node: sentinel,
+      credentials: target.sentinelCredentials,
+      database: 0,
+      tls: await loadRedisTls(target.tls),
+      connectTimeoutMs: timeoutMs,
+    }),
+  );
   client.on('error', () => undefined);
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<never>((_resolve, reject) => {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { UpstreamError } from '../errors.ts';
 import { createTurns } from '../lib/turns.ts';
 import type { SealedBox } from '../mcp/sealed-box.ts';
@@ -137,7 +138,7 @@ class RedisSessionStore implements SessionStore {
     const existed = await this.#redis.runScript(
       endSession,
       [keys.session, keys.values, keys.ended, keys.streams],
-      [...this.#clockArgs(), this.#endedTtlMs, keys.streamPrefix],
+      [...this.#clockArgs(), this.#endedTtlMs, keys.streamPrefix, randomUUID()],
     );
     return existed === 1;
   }
@@ -145,14 +146,15 @@ class RedisSessionStore implements SessionStore {
   async readValue(id: string, key: string): Promise<SessionValue | undefined> {
     if (!isSessionId(id)) return undefined;
     const keys = toSessionKeys(this.#redis.prefix, id);
+    const field = toValueField(id, key);
     const stored = await this.#redis.runScript(
       readSessionValue,
       [keys.session, keys.values],
-      [...this.#clockArgs(), toValueField(id, key)],
+      [...this.#clockArgs(), field],
     );
     if (typeof stored !== 'string') return undefined;
     const [version, , sealed] = stored.split(' ');
-    const value = this.#seal.open('value', [id, key], sealed ?? '');
+    const value = this.#seal.open('value', [id, field], sealed ?? '');
     return value === undefined ? undefined : { value, version: Number(version) };
   }
 
@@ -164,6 +166,7 @@ class RedisSessionStore implements SessionStore {
   ): Promise<boolean> {
     if (!isSessionId(id)) return false;
     const keys = toSessionKeys(this.#redis.prefix, id);
+    const field = toValueField(id, key);
     const bytes = toValueSize(key, value);
     // What is too large by itself is not even sent.
     if (bytes > this.#maxValueBytes) throw toValuesTooLarge(bytes, this.#maxValueBytes);
@@ -172,9 +175,9 @@ class RedisSessionStore implements SessionStore {
       [keys.session, keys.values],
       [
         ...this.#clockArgs(),
-        toValueField(id, key),
+        field,
         String(expectedVersion),
-        value === undefined ? '' : this.#seal.seal('value', [id, key], value),
+        value === undefined ? '' : this.#seal.seal('value', [id, field], value),
         String(bytes),
         String(this.#maxValueBytes),
       ],

@@ -28,7 +28,10 @@ export class SessionSeal {
     this.#logger = logger;
   }
 
-  /** @param place where it rests: the session's id, then what names it in the session */
+  /**
+   * @param place where it rests: the session's id, then what names it in the session, as its key or field does: whoever
+   *   goes through Redis finds both there
+   */
   seal(thing: SealedThing, place: readonly [sessionId: string, ...string[]], text: string): string {
     return this.#box.seal(text, {
       purpose: `session-${thing}`,
@@ -51,6 +54,20 @@ export class SessionSeal {
     });
     if (text === undefined) this.reportTampered(thing, place[0]);
     return text;
+  }
+
+  /** A text sealed anew, for the same place, with the first of our keys; `undefined` when it opens with none of them. */
+  reseal(
+    thing: SealedThing,
+    place: readonly [sessionId: string, ...string[]],
+    sealed: string,
+  ): string | undefined {
+    const text = this.#box.open(sealed, {
+      purpose: `session-${thing}`,
+      boundTo: JSON.stringify(place),
+      maxLength: maxSealedAtRest,
+    });
+    return text === undefined ? undefined : this.seal(thing, place, text);
   }
 
   /** A security event: somebody wrote to Redis, or a key was taken away too early. The session is told by a hash. */

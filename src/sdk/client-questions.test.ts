@@ -139,6 +139,26 @@ describe('a modern handler', () => {
     });
   });
 
+  it('claims the state before the server sees it, and does not run when it is refused', async () => {
+    const { requestState } = await dispatch(params);
+    const claimed: (string | undefined)[] = [];
+    const refusal = new ProtocolError(-32602, 'used', { reason: 'request_state_used' });
+    const refusing = createExchange('modern', {
+      enter: (state) => {
+        claimed.push(state?.claimId);
+        return Promise.reject(refusal);
+      },
+    });
+    await expect(dispatch({ ...params, inputResponses, requestState }, refusing)).rejects.toBe(refusal);
+    await expect(dispatch({ ...params, inputResponses, requestState }, refusing)).rejects.toBe(refusal);
+    expect(claimed).toEqual([expect.stringMatching(/^[\w-]{43}$/), claimed[0]]);
+    const other = await dispatch(params);
+    await expect(
+      dispatch({ ...params, inputResponses, requestState: other['requestState'] }, refusing),
+    ).rejects.toBe(refusal);
+    expect(claimed[2]).not.toBe(claimed[0]);
+  });
+
   it('refuses the state of a call with other arguments', async () => {
     const { requestState } = await dispatch(params);
     const other = { name: 'sign', arguments: { who: 'Eve' } };

@@ -93,7 +93,7 @@ class SdkTarget implements DispatchTarget {
 
   async dispatch(request: FeatureRequest, exchange: Exchange): Promise<string> {
     const isModern = exchange.era === 'modern';
-    const requestState = isModern ? this.#states.open(request, exchange) : undefined;
+    const state = isModern ? this.#states.open(request, exchange) : undefined;
     if (exchange.signal.aborted) throw toCancellation(exchange.signal);
     const hosted = await this.#create(exchange);
     const onAbort = (): void => void this.#cancel(hosted, exchange.signal);
@@ -104,7 +104,7 @@ class SdkTarget implements DispatchTarget {
       if (request.method === 'tools/call' && exchange.parameterHeaders !== undefined && isModern) {
         await this.#headers.check(request, exchange.parameterHeaders, hosted.listTools);
       }
-      const result = await hosted.request(request, requestState);
+      const result = await hosted.request(request, state);
       return JSON.stringify(isModern ? this.#states.sealIn(result, request, exchange) : result);
     } catch (error) {
       throw exchange.signal.aborted ? toCancellation(exchange.signal) : error;

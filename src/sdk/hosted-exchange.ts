@@ -12,6 +12,7 @@ import { ExchangeOutlet } from './exchange-outlet.ts';
 import { ExchangeTransport } from './exchange-transport.ts';
 import type { HostedInstance } from './instance-source.ts';
 import { toLegacyParams, toModernParams } from './request-params.ts';
+import type { OpenedState } from './request-state.ts';
 import { requireDeclaredScopes } from './scope-challenge.ts';
 import { listAllTools, toResult } from './server-answer.ts';
 
@@ -65,15 +66,17 @@ export class HostedExchange {
 
   /**
    * @throws ProtocolError as the server answered
+   * @throws ProtocolError `-32602` when the request's state was used before; nothing ran
    * @throws RequestError `forbidden` when the operation needs scopes that the caller lacks
    */
   async request(
     request: FeatureRequest,
-    requestState: string | undefined,
+    state: OpenedState | undefined,
   ): Promise<Readonly<Record<string, unknown>>> {
-    const message = this.#toRequest(request, this.#exchange.id, requestState);
+    const message = this.#toRequest(request, this.#exchange.id, state?.text);
     const { scopeChallenge } = this.#transport;
     if (scopeChallenge !== undefined) await requireDeclaredScopes(scopeChallenge, message, this.#authInfo);
+    await this.#exchange.enter(state?.presented);
     const answer = await this.#transport.call(message, this.#extra());
     this.#outlet.end();
     await this.#outlet.published();

@@ -48,6 +48,7 @@ export function createExchange(era: 'modern' | 'legacy', parts: Partial<Exchange
     handles: { seal: () => 'unused', open: () => undefined as never },
     signal: new AbortController().signal,
     parameterHeaders: era === 'modern' ? {} : undefined,
+    enter: () => undefined,
     notify: (notification) => void notifications.push(notification),
     ask: async (question) => {
       questions.push(question);

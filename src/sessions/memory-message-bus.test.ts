@@ -9,6 +9,10 @@ describe('a memory message bus', () => {
     const errors: unknown[] = [];
     const bus = createMemoryMessageBus({ onError: (error) => errors.push(error), maxQueuedPerSubscriber: 2 });
     const received: string[] = [];
+    let gaps = 0;
+    bus.onGap(() => (gaps += 1));
+    const stop = bus.onGap(() => expect.unreachable());
+    stop();
     await bus.subscribe('a', (message) => received.push(message));
     for (const message of ['1', '2', '3', '4']) void bus.publish('a', message);
     await vi.waitFor(() => expect(received).toEqual(['1', '2']));
@@ -16,6 +20,7 @@ describe('a memory message bus', () => {
     await bus.publish('a', '5');
     await vi.waitFor(() => expect(received).toEqual(['1', '2', '5']));
     expect(errors).toHaveLength(1);
+    expect(gaps).toBe(1);
   });
 
   it('refuses a subscription past its bound and takes one again when another ended', async () => {

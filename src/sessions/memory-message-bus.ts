@@ -31,6 +31,7 @@ class MemoryMessageBus implements MessageBus {
   readonly #maxQueued: number;
   readonly #maxSubscriptions: number;
   readonly #topics = new Map<string, Set<Subscriber>>();
+  readonly #gapListeners = new Set<() => void>();
   #subscriptions = 0;
   #waiting = new Set<Subscriber>();
   #isClosed = false;
@@ -62,12 +63,18 @@ class MemoryMessageBus implements MessageBus {
     return async () => this.#unsubscribe(subscriber);
   }
 
+  onGap(listener: () => void): () => void {
+    this.#gapListeners.add(listener);
+    return () => this.#gapListeners.delete(listener);
+  }
+
   async check(): Promise<void> {
     this.#requireOpen();
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#gapListeners.clear();
     for (const subscribers of this.#topics.values()) {
       for (const subscriber of subscribers) this.#unsubscribe(subscriber);
     }
@@ -100,6 +107,7 @@ class MemoryMessageBus implements MessageBus {
 
   #deliver(): void {
     const waiting = this.#waiting;
+    const isGap = [...waiting].some(({ dropped }) => dropped > 0);
     this.#waiting = new Set();
     for (const subscriber of waiting) {
       const { queue, dropped } = subscriber;
@@ -114,6 +122,7 @@ class MemoryMessageBus implements MessageBus {
         if (subscriber.isActive) this.#call(subscriber, message);
       }
     }
+    if (isGap) for (const listener of this.#gapListeners) listener();
   }
 
   #call(subscriber: Subscriber, message: string): void {

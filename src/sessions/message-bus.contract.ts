@@ -47,8 +47,9 @@ function describeDelivery(open: () => Promise<Bench>): void {
     await last.subscribe('session.changes', (message) => other.push(message));
     await first.publish('changes', '{"é":1}');
     await last.publish('session.changes', 'end');
-    await vi.waitFor(() =>
-      expect([own.length, twice.length, far.length, other.length]).toEqual([1, 2, 1, 1]),
+    await vi.waitFor(
+      () => expect([own.length, twice.length, far.length, other.length]).toEqual([1, 2, 1, 1]),
+      { timeout: 20_000 },
     );
     expect([...own, ...twice, ...far]).toEqual(Array.from({ length: 4 }, () => '{"é":1}'));
     expect(other).toEqual(['end']);
@@ -59,9 +60,12 @@ function describeDelivery(open: () => Promise<Bench>): void {
     const received: string[] = [];
     await last.subscribe('a', (message) => received.push(message));
     const sent = Array.from({ length: 200 }, (_, index) => `${index}`);
+    let gaps = 0;
+    last.onGap(() => (gaps += 1));
     await Promise.all(sent.map((message) => first.publish('a', message)));
-    await vi.waitFor(() => expect(received).toHaveLength(sent.length));
+    await vi.waitFor(() => expect(received).toHaveLength(sent.length), { timeout: 20_000 });
     expect(received).toEqual(sent);
+    expect(gaps).toBe(0);
   });
 
   it('never calls a listener inside the call that publishes', async () => {
@@ -73,7 +77,7 @@ function describeDelivery(open: () => Promise<Bench>): void {
     const published = first.publish('a', '1');
     isPublishing = false;
     await published;
-    await vi.waitFor(() => expect(seen).toEqual([false]));
+    await vi.waitFor(() => expect(seen).toEqual([false]), { timeout: 20_000 });
   });
 
   it('delivers nothing once a subscription ended, which can be ended twice, and nothing from before it began', async () => {
@@ -86,10 +90,10 @@ function describeDelivery(open: () => Promise<Bench>): void {
     await end();
     await end();
     await first.publish('a', '1');
-    await vi.waitFor(() => expect(present).toEqual(['1']));
+    await vi.waitFor(() => expect(present).toEqual(['1']), { timeout: 20_000 });
     await first.subscribe('a', (message) => late.push(message));
     await first.publish('a', '2');
-    await vi.waitFor(() => expect(late).toEqual(['2']));
+    await vi.waitFor(() => expect(late).toEqual(['2']), { timeout: 20_000 });
     expect(ended).toEqual([]);
     expect(present).toEqual(['1', '2']);
   });
@@ -104,7 +108,7 @@ function describeDelivery(open: () => Promise<Bench>): void {
     });
     await first.subscribe('a', (message) => present.push(message));
     await Promise.all(['1', '2', '3'].map((message) => first.publish('a', message)));
-    await vi.waitFor(() => expect(present).toEqual(['1', '2', '3']));
+    await vi.waitFor(() => expect(present).toEqual(['1', '2', '3']), { timeout: 20_000 });
     expect(received).toEqual(['1']);
   });
 
@@ -118,10 +122,10 @@ function describeDelivery(open: () => Promise<Bench>): void {
       void first.subscribe('b', (inner) => nested.push(inner)).then(() => first.publish('b', 'from a'));
     });
     await first.publish('a', '1');
-    await vi.waitFor(() => expect(nested).toEqual(['from a']));
+    await vi.waitFor(() => expect(nested).toEqual(['from a']), { timeout: 20_000 });
     await first.publish('a', '2');
     await first.publish('b', 'last');
-    await vi.waitFor(() => expect(nested).toEqual(['from a', 'last']));
+    await vi.waitFor(() => expect(nested).toEqual(['from a', 'last']), { timeout: 20_000 });
     expect(received).toEqual(['1']);
   });
 }
@@ -141,8 +145,8 @@ function describeFaults(open: () => Promise<Bench>): void {
     await first.subscribe('a', (message) => received.push(message));
     await first.publish('a', '1');
     await first.publish('a', '2');
-    await vi.waitFor(() => expect(received).toEqual(['1', '2']));
-    await vi.waitFor(() => expect(errors).toHaveLength(4));
+    await vi.waitFor(() => expect(received).toEqual(['1', '2']), { timeout: 20_000 });
+    await vi.waitFor(() => expect(errors).toHaveLength(4), { timeout: 20_000 });
     const texts = errors.map((error) => (error instanceof Error ? error.message : '')).toSorted();
     expect(texts).toEqual(['rejected at 1', 'rejected at 2', 'thrown at 1', 'thrown at 2']);
   });
@@ -153,7 +157,7 @@ function describeFaults(open: () => Promise<Bench>): void {
     await first.subscribe('a', (message) => lengths.push(message.length));
     await first.publish('a', 'é'.repeat(512 * 1024));
     await expect(first.publish('a', `${'é'.repeat(512 * 1024)}x`)).rejects.toThrow(RangeError);
-    await vi.waitFor(() => expect(lengths).toEqual([512 * 1024]));
+    await vi.waitFor(() => expect(lengths).toEqual([512 * 1024]), { timeout: 20_000 });
   });
 
   it('answers check until it is closed, can be closed twice, and refuses to carry afterwards', async () => {

@@ -7,10 +7,21 @@
  * who collects its standalone stream, or the id of a stream that has new events).
  */
 export interface MessageBus {
-  /** @param message JSON text, at most 1 MiB */
+  /**
+   * A publication that rejects may be delivered all the same; the same text published again is another message.
+   *
+   * @param message JSON text, at most 1 MiB
+   */
   publish(topic: string, message: string): Promise<void>;
   /** @returns a function that ends the subscription */
   subscribe(topic: string, listener: (message: string) => void): Promise<() => Promise<void>>;
+  /**
+   * Calls `listener` when messages to this instance may have been lost, once they can be received again: who relies on a
+   * hint looks for itself then. Those to `instance.<id>` are not lost. It must not throw.
+   *
+   * @returns a function that ends that
+   */
+  onGap(listener: () => void): () => void;
   /** Resolves when the bus can carry; rejects when it cannot. */
   check(): Promise<void>;
   close(): Promise<void>;

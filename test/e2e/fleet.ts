@@ -12,8 +12,8 @@ export interface Fleet {
   readonly key: string;
   /** In the order of their ports. */
   readonly instances: MooringProcess[];
-  /** Starts an instance anew on the port of one that has ended. */
-  replace(index: number): Promise<void>;
+  /** Starts an instance anew on the port of one that has ended. @param changed settings that it differs in */
+  replace(index: number, changed?: Readonly<Record<string, string>>): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -39,11 +39,11 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     LOG_LEVEL: 'warn',
     ...options.environment,
   };
-  const start = (port?: string): Promise<MooringProcess> =>
+  const start = (changed: Readonly<Record<string, string>> = {}): Promise<MooringProcess> =>
     startMooring({
       module,
       dataDir,
-      environment: { ...environment, ...(port === undefined ? {} : { PORT: port }) },
+      environment: { ...environment, ...changed },
     });
   const instances: MooringProcess[] = [];
   let balancer: Balancer | undefined;
@@ -64,11 +64,11 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     url: balancer.url,
     key: instances[0]?.key ?? '',
     instances,
-    replace: async (index) => {
+    replace: async (index, changed = {}) => {
       const ended = instances[index];
       if (ended === undefined) throw new RangeError(`there is no instance ${index}`);
       await ended.exited;
-      instances[index] = await start(String(toPort(ended)));
+      instances[index] = await start({ ...changed, PORT: String(toPort(ended)) });
     },
     stop,
   };

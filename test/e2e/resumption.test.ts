@@ -12,6 +12,7 @@ import {
   initialize,
   isEventStream,
   postLegacy,
+  toMessages,
   type WireEvent,
   type WireMessage,
 } from './wire.ts';
@@ -55,7 +56,7 @@ describe('the connection of a call is cut', () => {
     expect(await second.ended).toBe('closed');
     const all = [...first.events, ...second.events];
     expect(toSteps(all)).toEqual([...Array.from({ length: 20 }, (_, index) => index + 1), 'result']);
-    const ids = all.map(({ id }) => id).filter((id) => id !== undefined);
+    const ids = toMessages(all).map(({ id }) => id);
     expect(new Set(ids).size).toBe(ids.length);
 
     // From further back, the same events under the same ids.
@@ -63,7 +64,7 @@ describe('the connection of a call is cut', () => {
       await getStream(server, session, { lastEventId: first.events.at(3)?.id ?? '' }),
     );
     expect(await again.ended).toBe('closed');
-    expect(again.events.map(({ id }) => id)).toEqual(ids.slice(4));
+    expect(toMessages(again.events).map(({ id }) => id)).toEqual(ids.slice(3));
   });
 
   test('again and again, once after every event', async () => {
@@ -86,9 +87,9 @@ describe('the connection of a call is cut', () => {
     for (;;) {
       const one = new AbortController();
       const resumed = collectEvents(await getStream(server, session, { lastEventId, signal: one.signal }));
-      await vi.waitFor(() => expect(resumed.events.length).toBeGreaterThan(0), waitMs);
+      await vi.waitFor(() => expect(toMessages(resumed.events).length).toBeGreaterThan(0), waitMs);
       one.abort();
-      const [next] = resumed.events;
+      const [next] = toMessages(resumed.events);
       if (next === undefined) throw new Error('no event');
       events.push(next);
       if (toSteps([next])[0] === 'result') break;
@@ -178,7 +179,7 @@ describe('the stream of a session is cut', () => {
     await touch(three);
     await vi.waitFor(() => expect(toUpdated(second.events)).toHaveLength(5), waitMs);
     expect(toUpdated(second.events)).toEqual([two, three, one, two, three]);
-    const ids = [...first.events, ...second.events].flatMap(({ id }) => id ?? []);
+    const ids = toMessages([...first.events, ...second.events]).map(({ id }) => id);
     expect(new Set(ids).size).toBe(ids.length);
     await fetch(notes.url, {
       method: 'DELETE',

@@ -175,6 +175,11 @@ export async function* readEvents(reply: Response): AsyncGenerator<WireEvent> {
   }
 }
 
+/** Events that carry a message: not those that only say where a stream goes on. */
+export function toMessages(events: readonly WireEvent[]): readonly WireEvent[] {
+  return events.filter(({ data }) => data !== '');
+}
+
 /** Collects a stream's events beside the test; `ended` tells how it ended. */
 export function collectEvents(reply: Response): {
   readonly events: WireEvent[];

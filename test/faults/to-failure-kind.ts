@@ -11,7 +11,8 @@ export function toFailureKind(error: unknown): string {
     const told = status ?? data?.status;
     if (told !== undefined) return `HTTP ${told}`;
     if (code === 'REQUEST_TIMEOUT' || name === 'TimeoutError') return silent;
-    if (typeof code === 'number') return `JSON-RPC ${code}: ${message}`;
+    // The host's JSON-RPC code for what it tells in HTTP is the HTTP status.
+    if (typeof code === 'number') return code > 0 ? `HTTP ${code}` : `JSON-RPC ${code}: ${message}`;
   }
   const text = parts.map(({ message }) => message).join(': ');
   const isCut = /fetch failed|terminated|ECONN|socket|other side closed|SEND_FAILED/i.test(text);

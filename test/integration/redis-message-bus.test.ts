@@ -4,7 +4,8 @@ import { createSealedBox, toSealingKey, type SealedBox } from '../../src/mcp/sea
 import { createBusEnvelope } from '../../src/redis/bus-envelope.ts';
 import { openRedis, type RedisConnection } from '../../src/redis/redis-connection.ts';
 import { putIntoInbox } from '../../src/redis/redis-inbox.ts';
-import { createRedisMessageBus, type RedisMessageBus } from '../../src/redis/redis-message-bus.ts';
+import { createRedisMessageBus } from '../../src/redis/redis-message-bus.ts';
+import type { MessageBus } from '../../src/sessions/message-bus.ts';
 import { describeMessageBus } from '../../src/sessions/message-bus.contract.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { findRedis, startRedis, type RedisServer, type SharedRedis } from '../redis-server.ts';
@@ -14,7 +15,7 @@ const key = 'a1'.repeat(32);
 const closers: (() => Promise<void>)[] = [];
 
 interface Door {
-  readonly bus: RedisMessageBus;
+  readonly bus: MessageBus;
   readonly errors: unknown[];
   readonly connection: RedisConnection;
   readonly box: SealedBox;
@@ -80,8 +81,8 @@ describe('a Redis message bus', () => {
   }
 
   /** Publishes until Redis takes it, as a client does whose POST was answered with 503. */
-  async function insist(bus: RedisMessageBus, topic: string, message: string): Promise<void> {
-    await vi.waitFor(() => bus.publish(topic, message), { timeout: 10_000 });
+  async function insist(bus: MessageBus, topic: string, message: string): Promise<void> {
+    await vi.waitFor(() => bus.publish(topic, message), { timeout: 20_000 });
   }
 
   beforeAll(async () => {
@@ -109,9 +110,11 @@ describe('a Redis message bus', () => {
       '😀'.repeat(262_144),
     ];
     await Promise.all(sent.map((message) => near.bus.publish('instance.far', message)));
-    await vi.waitFor(() => expect(received).toHaveLength(sent.length), { timeout: 5000 });
+    await vi.waitFor(() => expect(received).toHaveLength(sent.length), { timeout: 20_000 });
     expect(received).toEqual(sent);
-    await vi.waitFor(async () => expect(await control.xLen('mcp:inbox:{instance.far}')).toBe(0));
+    await vi.waitFor(async () => expect(await control.xLen('mcp:inbox:{instance.far}')).toBe(0), {
+      timeout: 20_000,
+    });
     expect(far.errors).toEqual([]);
   });
 
@@ -126,7 +129,7 @@ describe('a Redis message bus', () => {
     await far.bus.subscribe('session.a', (message) => received.push(message));
     await near.bus.publish('session.a', 'private words');
     await near.bus.publish('instance.b', 'private words');
-    await vi.waitFor(() => expect(received).toEqual(['private words']));
+    await vi.waitFor(() => expect(received).toEqual(['private words']), { timeout: 20_000 });
     const entries = await control.xRange('mcp:inbox:{instance.b}', '-', '+');
     expect(entries).toHaveLength(1);
     expect(JSON.stringify([heard, entries])).not.toContain('private');
@@ -134,7 +137,7 @@ describe('a Redis message bus', () => {
     await far.bus.subscribe('session.b', (message) => received.push(message));
     await control.publish('mcp:bus:{session.b}', heard[0] ?? '');
     await control.publish('mcp:bus:{session.b}', 'forged');
-    await vi.waitFor(() => expect(far.errors).toHaveLength(2));
+    await vi.waitFor(() => expect(far.errors).toHaveLength(2), { timeout: 20_000 });
     expect(received).toHaveLength(1);
   });
 
@@ -143,7 +146,7 @@ describe('a Redis message bus', () => {
     const stranger = await open(server, { key: 'b2'.repeat(32) });
     await stranger.bus.subscribe('instance.x', () => expect.unreachable());
     await near.bus.publish('instance.x', 'a');
-    await vi.waitFor(() => expect(stranger.errors).toHaveLength(1));
+    await vi.waitFor(() => expect(stranger.errors).toHaveLength(1), { timeout: 20_000 });
   });
 
   it('loses no message to an instance whose connection is cut again and again', async () => {
@@ -155,7 +158,7 @@ describe('a Redis message bus', () => {
       if (Number(message) % 10 === 5) await killSubscribers();
       await near.bus.publish('instance.far', message);
     }
-    await vi.waitFor(() => expect(received).toHaveLength(sent.length), { timeout: 5000 });
+    await vi.waitFor(() => expect(received).toHaveLength(sent.length), { timeout: 20_000 });
     expect(received).toEqual(sent);
   });
 
@@ -166,11 +169,11 @@ describe('a Redis message bus', () => {
     const topic = 'instance.far';
     const text = createBusEnvelope(box).wrap(topic, { id: '1', message: 'a' });
     await putIntoInbox(connection, { topic, channel: 'nowhere', text });
-    await vi.waitFor(() => expect(received).toEqual(['a']));
+    await vi.waitFor(() => expect(received).toEqual(['a']), { timeout: 20_000 });
     // Sent again by one who does not know that it arrived.
     await putIntoInbox(connection, { topic, channel: 'mcp:bus:{instance.far}', text });
     await bus.publish('instance.far', 'b');
-    await vi.waitFor(() => expect(received).toEqual(['a', 'b']));
+    await vi.waitFor(() => expect(received).toEqual(['a', 'b']), { timeout: 20_000 });
   });
 
   it('receives by itself again after its connection was cut, and says that it may have missed something', async () => {
@@ -181,10 +184,10 @@ describe('a Redis message bus', () => {
     await far.bus.subscribe('changes', (message) => received.push(message));
     await far.bus.subscribe('session.a', (message) => received.push(message));
     await killSubscribers();
-    await vi.waitFor(() => expect(gaps).toBe(1));
+    await vi.waitFor(() => expect(gaps).toBe(1), { timeout: 20_000 });
     await near.bus.publish('changes', '1');
     await near.bus.publish('session.a', '2');
-    await vi.waitFor(() => expect(received.toSorted()).toEqual(['1', '2']));
+    await vi.waitFor(() => expect(received.toSorted()).toEqual(['1', '2']), { timeout: 20_000 });
   });
 
   it('carries on after Redis restarted, with what its inboxes held', async () => {
@@ -199,16 +202,17 @@ describe('a Redis message bus', () => {
     await server.restart();
     await insist(near.bus, 'instance.far', 'after');
     await far.bus.check();
-    await vi.waitFor(() => expect(received).toEqual(['before', 'after']), { timeout: 5000 });
+    await vi.waitFor(() => expect(received).toEqual(['before', 'after']), { timeout: 20_000 });
     await insist(near.bus, 'changes', 'carried');
-    await vi.waitFor(() => expect(received).toContain('carried'), { timeout: 5000 });
+    await vi.waitFor(() => expect(received).toContain('carried'), { timeout: 20_000 });
   });
 
   it('hangs nowhere while Redis is paused, and brings afterwards what it took', async () => {
     const { near, far } = await openTwo();
     const received: string[] = [];
     await far.bus.subscribe('instance.far', (message) => received.push(message));
-    await control.sendCommand(['CLIENT', 'PAUSE', '2000', 'ALL']);
+    server.pause();
+    onTestFinished(() => server.resume());
     const startedAt = performance.now();
     const outcomes = await Promise.allSettled([
       near.bus.publish('instance.far', 'unsure'),
@@ -216,15 +220,18 @@ describe('a Redis message bus', () => {
       near.bus.check(),
       far.bus.subscribe('session.new', () => undefined),
     ]);
-    expect(performance.now() - startedAt).toBeLessThan(1900);
+    expect(performance.now() - startedAt).toBeLessThan(15_000);
     expect(outcomes.map(({ status }) => status)).toEqual(Array.from({ length: 4 }, () => 'rejected'));
-    await insist(near.bus, 'instance.far', 'sure');
-    await vi.waitFor(() => expect(received).toContain('sure'), { timeout: 5000 });
-    expect(received.filter((message) => message === 'sure')).toHaveLength(1);
+    server.resume();
+    // Each attempt is a message of its own: one that was refused in time may have been taken nevertheless.
+    let attempts = 0;
+    await vi.waitFor(() => near.bus.publish('instance.far', `sure ${(attempts += 1)}`), { timeout: 30_000 });
+    await vi.waitFor(() => expect(received).toContain(`sure ${attempts}`), { timeout: 30_000 });
+    expect(received).toEqual([...new Set(received)]);
     const late: string[] = [];
     await far.bus.subscribe('session.new', (message) => late.push(message));
     await near.bus.publish('session.new', 'heard');
-    await vi.waitFor(() => expect(late).toEqual(['heard']));
+    await vi.waitFor(() => expect(late).toEqual(['heard']), { timeout: 20_000 });
   });
 
   it('keeps Redis free of subscriptions that nobody has any more, also those ended while it was away', async () => {
@@ -238,7 +245,7 @@ describe('a Redis message bus', () => {
     await server.kill();
     await ends[2]?.();
     await server.restart();
-    await vi.waitFor(() => far.bus.check(), { timeout: 5000 });
-    await vi.waitFor(async () => expect(await channels()).toEqual([]));
+    await vi.waitFor(() => far.bus.check(), { timeout: 20_000 });
+    await vi.waitFor(async () => expect(await channels()).toEqual([]), { timeout: 20_000 });
   });
 });

@@ -130,6 +130,7 @@ describe('a session at rest', () => {
         opened += 1;
         return real.open(sealed, binding);
       },
+      openDated: (sealed, binding) => real.openDated(sealed, binding),
     };
     const { stores } = openStores({ box });
     await stores[0].create(toFreshRecord('s'));
@@ -243,9 +244,9 @@ describe('the cap of a principal', () => {
     for (let index = 0; index < 40; index += 1) await stores[0].create(toFreshRecord(`s${index}`));
     // In Redis's own milliseconds.
     const started = Date.now();
-    await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(started + 2));
+    await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(started + 2), { timeout: 20_000 });
     for (let index = 0; index < 40; index += 1) if (index !== 33) await stores[1].load(`s${index}`);
-    await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(started + 4));
+    await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(started + 4), { timeout: 20_000 });
     expect(await stores[1].create(toFreshRecord('new'))).toEqual(['s33']);
     expect(await bench.listKeys(`${redis.prefix}session:{s33}`)).toEqual(
       new Map([[`${redis.prefix}session:{s33}:ended`, expect.any(Number)]]),

@@ -1,8 +1,9 @@
 /**
  * Two engines over one store, one event log and one bus: a session that was opened at one instance, used at the other.
  */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import * as z from 'zod';
+import { UpstreamError } from '../../errors.ts';
 import type { Engine } from '../../mcp/engine.ts';
 import {
   createGate,
@@ -192,6 +193,17 @@ describe('a session at another instance', () => {
     const content = { name: 'x'.repeat(1_100_000) };
     const refused = there.answer(question, { action: 'accept', content });
     await expect(refused).rejects.toMatchObject({ code: 'body_too_large' });
+    await there.answer(question, { action: 'decline' });
+    expect((await call.message(isResult)).result.content[0].text).toBe('decline');
+  });
+
+  it('takes an answer there though the shared stores are away when it comes, since it is not sent again', async () => {
+    const { here, there, engines } = await createTwoInstances();
+    const call = await here.request('tools/call', { name: 'ask' });
+    const question = await call.message(isQuestion);
+    const away = new UpstreamError('redis', 'away');
+    vi.spyOn(engines[1].sessions, 'load').mockRejectedValueOnce(away);
+    vi.spyOn(engines[1].bus, 'publish').mockRejectedValueOnce(away);
     await there.answer(question, { action: 'decline' });
     expect((await call.message(isResult)).result.content[0].text).toBe('decline');
   });

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { toPrincipalKey } from '../../auth/principal.ts';
 import { ProtocolError, protocolErrorCodes, RequestError } from '../../errors.ts';
+import { repeatWhileAway } from '../../lib/repeat-while-away.ts';
 import { CallReply, createDurableStream, toBatchReplies } from '../../mcp/call-reply.ts';
 import type { Engine } from '../../mcp/engine.ts';
 import type { ValidIncoming } from '../../mcp/json-rpc.ts';
@@ -32,6 +33,8 @@ export interface LegacyEndpoint {
 /** Visible ASCII; a longer one is not ours. MCP 2025-11-25, Transports, Session Management. */
 const sessionIdPattern = /^[\x21-\x7e]{1,128}$/;
 const sessionIdBytes = 24;
+/** How long the answer to a question waits for shared stores that are away: clients do not send it again. */
+const answerWaitMs = 8000;
 /** Longest part of a client's own name in the log. */
 const maxLoggedName = 64;
 
@@ -104,6 +107,14 @@ export function createLegacyEndpoint(engine: Engine): LegacyEndpoint {
     post: async (request, incoming, caller) => {
       if (incoming.kind === 'request' && incoming.message.method === 'initialize')
         return initialize(incoming.message, caller);
+      if (incoming.kind === 'response') {
+        // Taken twice it counts once: the question is gone by then.
+        await repeatWhileAway(
+          async () => takeOthers([incoming], await loadSession(request, caller), caller),
+          answerWaitMs,
+        );
+        return acceptedReply;
+      }
       const session = await loadSession(request, caller);
       if (incoming.kind !== 'request') {
         await takeOthers([incoming], session, caller);

@@ -1,6 +1,7 @@
 /** A session's GET streams. MCP 2025-11-25, Transports, Listening for Messages and Resumability. */
 import { describe, expect, it } from 'vitest';
 import type { ServerChange } from '../../mcp/dispatch-target.ts';
+import type { EventLog } from '../../sessions/event-log.ts';
 import { defineResource, defineTool } from '../../mcp/server-definition.ts';
 import { standalone } from '../../mcp/session-listeners.ts';
 import {
@@ -104,6 +105,15 @@ describe('the standalone stream', () => {
     await engine.changes.publish(toolsChanged);
     await until(() => again.messages.length >= 1, 'the new message');
     expect(again.messages.length).toBe(1);
+  });
+
+  it('says again where it goes on, so that a client that loses it before the next event can come back', async () => {
+    const { client } = await createServer();
+    const session = await client.initialize();
+    const stream = await session.listen();
+    stream.leave();
+    const { events } = await session.listen(stream.lastEventId);
+    expect(events).toEqual([{ id: stream.lastEventId, data: '', retryMs: 1234 }]);
   });
 
   it('is told what to look at again when its place in the log was lost', async () => {
@@ -326,7 +336,7 @@ describe('a GET stream ends', () => {
     const { engine } = await createTestEngine(definition, {
       shared,
       now: () => now,
-      limits: { keepAliveMs: 5, sessionTtlMs: 3 * 3_600_000 },
+      limits: { keepAliveMs: 5, lookMs: 5, sessionTtlMs: 3 * 3_600_000 },
     });
     const session = await new TestClient(engine, alice).initialize();
     const stream = await session.listen();
@@ -374,32 +384,33 @@ describe('streams of one principal', () => {
 });
 
 describe("a call's stream", () => {
-  const createCalls = async (): Promise<{
+  const createCalls = async (
+    shared: SharedStores = createSharedStores(),
+  ): Promise<{
     client: TestClient;
     testEngine: TestEngine;
     gate: ReturnType<typeof createGate<string>>;
   }> => {
     const gate = createGate<string>();
-    const testEngine = await createTestEngine({
-      tools: [
-        defineTool({
-          name: 'wait',
-          handler: async (_, context) => {
-            context.log('info', 'one');
-            const word = await gate.passed;
-            context.log('info', 'two');
-            return word;
-          },
-        }),
-        defineTool({
-          name: 'release',
-          handler: async (_, context) => {
-            context.releaseConnection(50);
-            return gate.passed;
-          },
-        }),
-      ],
-    });
+    const tools = [
+      defineTool({
+        name: 'wait',
+        handler: async (_, context) => {
+          context.log('info', 'one');
+          const word = await gate.passed;
+          context.log('info', 'two');
+          return word;
+        },
+      }),
+      defineTool({
+        name: 'release',
+        handler: async (_, context) => {
+          context.releaseConnection(50);
+          return gate.passed;
+        },
+      }),
+    ];
+    const testEngine = await createTestEngine({ tools }, { shared });
     return { client: new TestClient(testEngine.engine, alice), testEngine, gate };
   };
   const said = (stream: Received): string[] =>
@@ -438,6 +449,43 @@ describe("a call's stream", () => {
       const late = await (await session.listen(id)).untilEnded();
       expect(said(late)).toEqual(['one', 'two', 'done'].slice(index));
     }
+  });
+
+  it('says again where it goes on, so that a client that loses it before the next event can come back', async () => {
+    const { client, gate } = await createCalls();
+    const session = await client.initialize();
+    const call = await session.request('tools/call', { name: 'wait' });
+    await until(() => said(call).includes('one'), 'the first message');
+    call.leave();
+    const resumed = await session.listen(call.lastEventId);
+    expect(resumed.events).toEqual([{ id: call.lastEventId, data: '', retryMs: 1234 }]);
+    gate.open('done');
+    await resumed.untilEnded();
+    expect(said(resumed)).toEqual(['two', 'done']);
+  });
+
+  it('has no head before the id that a client needs to come back', async () => {
+    const shared = createSharedStores();
+    const log = createGate();
+    const events: EventLog = {
+      append: async (...given) => {
+        await log.passed;
+        return shared.events.append(...given);
+      },
+      read: shared.events.read.bind(shared.events),
+      end: shared.events.end.bind(shared.events),
+      close: shared.events.close.bind(shared.events),
+    };
+    const { client, gate } = await createCalls({ ...shared, events });
+    const session = await client.initialize();
+    let call: Received | undefined;
+    const answered = session.request('tools/call', { name: 'wait' }).then((reply) => (call = reply));
+    await settle();
+    expect(call).toBeUndefined();
+    log.open();
+    expect((await answered).events[0]).toMatchObject({ retryMs: 1234, data: '' });
+    gate.open('done');
+    await call?.untilEnded();
   });
 
   it('is resumed by nobody but its own session', async () => {
@@ -491,6 +539,32 @@ describe("a call's stream", () => {
     gate.open('done');
     await call.untilEnded();
     expect(testEngine.engine.streams.count).toBe(0);
+  });
+
+  it('keeps its instance from leaving before the answer is stored: others would take it for lost', async () => {
+    const shared = createSharedStores();
+    const log = createGate();
+    const events: EventLog = {
+      append: async (...given) => {
+        if (given[3]?.isTerminal === true) await log.passed;
+        return shared.events.append(...given);
+      },
+      read: shared.events.read.bind(shared.events),
+      end: shared.events.end.bind(shared.events),
+      close: shared.events.close.bind(shared.events),
+    };
+    const { client, testEngine, gate } = await createCalls({ ...shared, events });
+    const call = await (await client.initialize()).request('tools/call', { name: 'wait' });
+    await until(() => said(call).includes('one'), 'the first message');
+    call.leave();
+    gate.open('done');
+    await settle();
+    let isStopped = false;
+    const stopped = testEngine.engine.stop(60_000).then(() => (isStopped = true));
+    await settle();
+    expect(isStopped).toBe(false);
+    log.open();
+    await stopped;
   });
 
   it('goes on when the instance stops, until the call is done', async () => {
