@@ -7,6 +7,7 @@ const layers: readonly (readonly string[])[] = [
   ['config', 'telemetry'],
   ['mcp', 'auth', 'sessions', 'policy', 'audit', 'client'],
   ['http', 'redis', 'database', 'sdk'],
+  ['oauth'],
   ['identity', 'sharing', 'token-side'],
   ['host'],
   ['cli', 'deploy', 'index', 'testing'],

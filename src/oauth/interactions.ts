@@ -165,7 +165,7 @@ export function createInteractions(options: InteractionOptions): Interactions {
   async function run(request: HttpRequest, take: (step: Step) => Promise<void>): Promise<FullReply> {
     const provider = await options.getProvider();
     let page: FullReply | undefined;
-    let failure: unknown;
+    let failure: Error | undefined;
     const reply = await runListener(
       (incoming, outgoing) => {
         openStep(provider, request, incoming, outgoing)
@@ -173,13 +173,15 @@ export function createInteractions(options: InteractionOptions): Interactions {
             if (step === undefined) page = toPageReply(400, expiredPage);
             else await take({ ...step, show: (status, shown) => (page = toPageReply(status, shown)) });
           })
-          .catch((error: unknown) => (failure = error))
+          .catch((error: unknown) => {
+            failure = error instanceof Error ? error : new Error(String(error));
+          })
           .finally(() => outgoing.end());
       },
       request,
       { publicUrl },
     );
-    if (failure !== undefined) throw failure;
+    if (failure instanceof Error) throw failure;
     return page ?? reply;
   }
 
@@ -235,7 +237,8 @@ export function createInteractions(options: InteractionOptions): Interactions {
     readonly openid: readonly string[];
     readonly resource: readonly string[];
   } {
-    const requested = String(params['scope'] ?? '').split(' ');
+    const { scope } = params;
+    const requested = typeof scope === 'string' ? scope.split(' ') : [];
     return {
       openid: requested.filter((scope) => scope === 'openid' || scope === 'offline_access'),
       resource: requested.filter((scope) => options.scopes.has(scope)),

@@ -64,7 +64,11 @@ export function createOauthEndpoints(options: OauthEndpointOptions): OauthEndpoi
     } = {},
   ): Promise<FullReply> => {
     const provider = await getProvider();
-    return runListener(provider.callback(), request, { publicUrl, ...changes });
+    const answer = provider.callback();
+    return runListener((incoming, outgoing) => void answer(incoming, outgoing), request, {
+      publicUrl,
+      ...changes,
+    });
   };
 
   /** One spelling of our resource, however the client wrote it: the engine compares strings. */
