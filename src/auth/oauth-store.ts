@@ -28,7 +28,7 @@ export interface OauthClient {
 
 /** Where the authorization server keeps what it must. Each method throws `UpstreamError` when it cannot be reached. */
 export interface OauthStore {
-  /** Adds or replaces. */
+  /** Adds, or replaces the whole record: one that was consumed no longer is. */
   upsert(record: OauthRecord): Promise<void>;
   /** `undefined` when unknown or expired at `now`. */
   find(model: string, idHash: string, now: number): Promise<OauthRecord | undefined>;
@@ -42,14 +42,22 @@ export interface OauthStore {
   remove(model: string, idHash: string): Promise<void>;
   /** Removes everything that came of one grant. */
   removeByGrant(grantId: string): Promise<void>;
-  /** Forgets records that expired before `now`. @returns how many */
+  /** Forgets records that expired by `now`, at most a thousand. @returns how many */
   removeExpired(now: number): Promise<number>;
 
-  /** @returns the client as stored: the one that was there before, when one of the same fingerprint was */
+  /**
+   * @returns the client as stored: the one that was there before, when one of the same fingerprint was; registering
+   *   again is a use of it
+   */
   insertClient(client: OauthClient): Promise<OauthClient>;
   findClient(id: string): Promise<OauthClient | undefined>;
   /** Never goes back. */
   recordClientUse(lastUsedAt: ReadonlyMap<string, number>): Promise<void>;
-  /** Forgets clients last used before `usedBefore` that have no record left. @returns how many */
+  /**
+   * Forgets clients last used before `usedBefore`, at most a thousand. That must be longer ago than any of their refresh
+   * tokens lives.
+   *
+   * @returns how many
+   */
   removeUnusedClients(usedBefore: number): Promise<number>;
 }

@@ -16,10 +16,11 @@ import type {
 } from '../auth/api-key-store.ts';
 import { runQuery } from './database-error.ts';
 import type { Database } from './open-database.ts';
+import { recordLastUse } from './record-last-use.ts';
 import type { ApiKeyRow, Tables } from './tables.ts';
+import { takeRevision } from './take-revision.ts';
 
-const channel = 'mcp_api_key';
-const maxUsesPerStatement = 1000;
+const table = 'mcp_api_key';
 
 /** API keys in SQLite or PostgreSQL. */
 export class SqlApiKeyStore implements ApiKeyStore {
@@ -78,26 +79,8 @@ export class SqlApiKeyStore implements ApiKeyStore {
     );
   }
 
-  async recordUse(lastUsedAt: ReadonlyMap<string, number>): Promise<void> {
-    const uses = [...lastUsedAt];
-    for (let start = 0; start < uses.length; start += maxUsesPerStatement) {
-      const batch = uses.slice(start, start + maxUsesPerStatement);
-      // Typed, because PostgreSQL takes an untyped parameter in a `case` for text.
-      const cases = batch.map(([id, at]) => sql`when ${id} then cast(${at} as bigint)`);
-      const at = sql<number>`case id ${sql.join(cases, sql` `)} end`;
-      await runQuery(() =>
-        this.#database.kysely
-          .updateTable('mcp_api_key')
-          .set({ last_used_at: at })
-          .where(
-            'id',
-            'in',
-            batch.map(([id]) => id),
-          )
-          .where(sql<boolean>`(last_used_at is null or last_used_at < ${at})`)
-          .execute(),
-      );
-    }
+  recordUse(lastUsedAt: ReadonlyMap<string, number>): Promise<void> {
+    return recordLastUse(this.#database.kysely, table, lastUsedAt);
   }
 
   async loadRevision(): Promise<number> {
@@ -126,7 +109,7 @@ export class SqlApiKeyStore implements ApiKeyStore {
 
   onChange(listener: (event: ApiKeyEvent) => void): () => void {
     this.#listeners.add(listener);
-    const stop = this.#database.listen(channel, () => listener({ kind: 'unknown' }));
+    const stop = this.#database.listen(table, () => listener({ kind: 'unknown' }));
     return () => {
       stop();
       this.#listeners.delete(listener);
@@ -161,7 +144,7 @@ export class SqlApiKeyStore implements ApiKeyStore {
     key: ApiKey,
     change: ApiKeyChange,
   ): Promise<ApiKey | undefined> {
-    const revision = await takeRevision(transaction, this.#database.kind);
+    const revision = await takeRevision(transaction, this.#database.kind, table);
     const row = await transaction
       .updateTable('mcp_api_key')
       .set({ ...toColumns(change), revision })
@@ -197,27 +180,10 @@ export async function insertApiKey(
     grace_until: key.graceUntil ?? null,
     lineage_id: key.lineageId,
     revoked_at: key.revokedAt ?? null,
-    revision: await takeRevision(transaction, kind),
+    revision: await takeRevision(transaction, kind, table),
   };
   await transaction.insertInto('mcp_api_key').values(row).execute();
   return { ...key, revision: row.revision };
-}
-
-/**
- * The next number in the order of changes. It locks the counter until the transaction ends, so that numbers become
- * visible in their order and a reader that asks for later ones misses none.
- */
-export async function takeRevision(
-  transaction: Transaction<Tables>,
-  kind: Database['kind'],
-): Promise<number> {
-  if (kind === 'postgres') await sql`select pg_notify(${channel}, '')`.execute(transaction);
-  const { revision } = await transaction
-    .updateTable('mcp_api_key_revision')
-    .set((set) => ({ revision: set('revision', '+', 1) }))
-    .returning('revision')
-    .executeTakeFirstOrThrow();
-  return revision;
 }
 
 /** What follows a position in the order of creation. */

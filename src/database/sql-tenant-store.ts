@@ -4,8 +4,9 @@ import type { FirstRunStore } from '../auth/first-run.ts';
 import type { Tenant, TenantStore } from '../auth/tenant-store.ts';
 import { runQuery } from './database-error.ts';
 import type { Database } from './open-database.ts';
-import { insertApiKey, isAfter, takeRevision } from './sql-api-key-store.ts';
+import { insertApiKey, isAfter } from './sql-api-key-store.ts';
 import type { TenantRow } from './tables.ts';
+import { takeRevision } from './take-revision.ts';
 
 /** Tenants in SQLite or PostgreSQL, and the first of them together with its key. */
 export class SqlTenantStore implements TenantStore, FirstRunStore {
@@ -52,7 +53,7 @@ export class SqlTenantStore implements TenantStore, FirstRunStore {
     return runQuery(() =>
       this.#database.kysely.transaction().execute(async (transaction) => {
         // Taken for its lock: the next starter looks for a tenant only when this transaction is over.
-        await takeRevision(transaction, this.#database.kind);
+        await takeRevision(transaction, this.#database.kind, 'mcp_api_key');
         const existing = await transaction.selectFrom('mcp_tenant').select('id').limit(1).executeTakeFirst();
         if (existing !== undefined) return undefined;
         await transaction.insertInto('mcp_tenant').values(toRow(tenant)).execute();

@@ -33,10 +33,99 @@ export interface ApiKeyRow {
   revision: number;
 }
 
-/** The one row of `mcp_api_key_revision`: every change of a key takes the next number, and with it this row's lock. */
-export interface ApiKeyRevisionRow {
+/**
+ * The one row of `mcp_api_key_revision`, and of `mcp_revocation_revision`: every change takes the next number, and with
+ * it this row's lock.
+ */
+export interface RevisionRow {
   id: number;
   revision: number;
+}
+
+/** One row of `mcp_user`. */
+export interface UserRow {
+  id: string;
+  issuer: string;
+  subject: string;
+  name: string | null;
+  email: string | null;
+  is_active: BooleanColumn;
+  password_hash: string | null;
+  created_at: number;
+}
+
+/** One row of `mcp_membership`. */
+export interface MembershipRow {
+  user_id: string;
+  tenant_id: string;
+  role: string;
+  /** A JSON array of strings. */
+  scopes: string;
+  is_active: BooleanColumn;
+  created_at: number;
+}
+
+/** One row of `mcp_signing_key`. */
+export interface SigningKeyRow {
+  id: string;
+  /** Each key's is one more than that of the key before it: two cannot be the next one. */
+  position: number;
+  public_jwk: string;
+  sealed_private_jwk: string;
+  created_at: number;
+  active_at: number;
+  retired_at: number | null;
+}
+
+/** One row of `mcp_token_family`. */
+export interface TokenFamilyRow {
+  id: string;
+  user_id: string;
+  tenant_id: string;
+  /** A JSON array of strings. */
+  scopes: string;
+  started_at: number;
+  ends_at: number;
+  latest_id: string;
+  revoked_at: number | null;
+}
+
+/** One row of `mcp_token_succession`: a token of a family that has its successor, and since when. */
+export interface TokenSuccessionRow {
+  family_id: string;
+  token_id: string;
+  succeeded_at: number;
+}
+
+/** One row of `mcp_revocation`. */
+export interface RevocationRow {
+  /** A `RevocationKind`. */
+  kind: string;
+  name: string;
+  revoked_at: number;
+  expires_at: number;
+  revision: number;
+}
+
+/** One row of `mcp_oauth_record`. */
+export interface OauthRecordRow {
+  model: string;
+  id_hash: string;
+  sealed_payload: string;
+  grant_id: string | null;
+  uid: string | null;
+  user_code: string | null;
+  consumed_at: number | null;
+  expires_at: number | null;
+}
+
+/** One row of `mcp_oauth_client`. */
+export interface OauthClientRow {
+  id: string;
+  metadata: string;
+  fingerprint: string;
+  created_at: number;
+  last_used_at: number;
 }
 
 /** One row of `mcp_migration`. */
@@ -49,6 +138,15 @@ export interface MigrationRow {
 export interface Tables {
   mcp_tenant: TenantRow;
   mcp_api_key: ApiKeyRow;
-  mcp_api_key_revision: ApiKeyRevisionRow;
+  mcp_api_key_revision: RevisionRow;
+  mcp_user: UserRow;
+  mcp_membership: MembershipRow;
+  mcp_signing_key: SigningKeyRow;
+  mcp_token_family: TokenFamilyRow;
+  mcp_token_succession: TokenSuccessionRow;
+  mcp_revocation: RevocationRow;
+  mcp_revocation_revision: RevisionRow;
+  mcp_oauth_record: OauthRecordRow;
+  mcp_oauth_client: OauthClientRow;
   mcp_migration: MigrationRow;
 }

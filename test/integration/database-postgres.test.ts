@@ -3,11 +3,21 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeApiKeyStore } from '../../src/auth/api-key-store.contract.ts';
 import { KeyAuthenticator } from '../../src/auth/key-authenticator.ts';
 import { KeyService } from '../../src/auth/key-service.ts';
+import { describeOauthStore } from '../../src/auth/oauth-store.contract.ts';
+import { describeRevocationStore } from '../../src/auth/revocation/revocation-store.contract.ts';
 import { describeTenantStore } from '../../src/auth/tenant-store.contract.ts';
+import { describeSigningKeyStore } from '../../src/auth/tokens/signing-key-store.contract.ts';
+import { describeTokenFamilyStore } from '../../src/auth/tokens/token-family-store.contract.ts';
+import { describeUserStore } from '../../src/auth/users/user-store.contract.ts';
 import { openDatabase } from '../../src/database/open-database.ts';
 import { openPostgres } from '../../src/database/open-postgres.ts';
 import { SqlApiKeyStore } from '../../src/database/sql-api-key-store.ts';
+import { SqlOauthStore } from '../../src/database/sql-oauth-store.ts';
+import { SqlRevocationStore } from '../../src/database/sql-revocation-store.ts';
+import { SqlSigningKeyStore } from '../../src/database/sql-signing-key-store.ts';
 import { SqlTenantStore } from '../../src/database/sql-tenant-store.ts';
+import { SqlTokenFamilyStore } from '../../src/database/sql-token-family-store.ts';
+import { SqlUserStore } from '../../src/database/sql-user-store.ts';
 import { ConfigError, UpstreamError } from '../../src/errors.ts';
 import { type PostgresServer, startPostgres } from '../embedded-postgres.ts';
 
@@ -34,6 +44,16 @@ async function openTwice() {
     otherKeys: new SqlApiKeyStore(other),
     tenants: new SqlTenantStore(one),
     otherTenants: new SqlTenantStore(other),
+    oauth: new SqlOauthStore(one),
+    otherOauth: new SqlOauthStore(other),
+    revocations: new SqlRevocationStore(one),
+    otherRevocations: new SqlRevocationStore(other),
+    signingKeys: new SqlSigningKeyStore(one),
+    otherSigningKeys: new SqlSigningKeyStore(other),
+    tokenFamilies: new SqlTokenFamilyStore(one),
+    otherTokenFamilies: new SqlTokenFamilyStore(other),
+    users: new SqlUserStore(one),
+    otherUsers: new SqlUserStore(other),
     close: async () => {
       await one.close();
       await other.close();
@@ -43,6 +63,11 @@ async function openTwice() {
 
 describeApiKeyStore('PostgreSQL', openTwice);
 describeTenantStore('PostgreSQL', openTwice);
+describeOauthStore('PostgreSQL', openTwice);
+describeRevocationStore('PostgreSQL', openTwice);
+describeSigningKeyStore('PostgreSQL', openTwice);
+describeTokenFamilyStore('PostgreSQL', openTwice);
+describeUserStore('PostgreSQL', openTwice);
 
 describe('opening PostgreSQL', () => {
   test('many instances at once on an empty database bring up one schema', async () => {
@@ -51,8 +76,8 @@ describe('opening PostgreSQL', () => {
       Array.from({ length: 8 }, () => openDatabase({ kind: 'postgres', url })),
     );
     await Promise.all(opened.map((database) => database.check()));
-    const applied = await opened[0]?.kysely.selectFrom('mcp_migration').select('name').execute();
-    expect(applied).toEqual([{ name: '001-tenants-and-keys' }]);
+    const migrated = opened[0]?.kysely.selectFrom('mcp_migration').select('name').orderBy('name');
+    expect(await migrated?.execute()).toEqual([{ name: '001-tenants-and-keys' }, { name: '002-sign-in' }]);
     expect(await opened[0]?.kysely.selectFrom('mcp_api_key_revision').selectAll().execute()).toEqual([
       { id: 1, revision: 0 },
     ]);

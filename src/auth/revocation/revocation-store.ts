@@ -34,6 +34,6 @@ export interface RevocationStore {
   listChanges(revision: number, limit: number): Promise<readonly Revocation[]>;
   readMarker(): number | undefined;
   onChange(listener: (event: RevocationEvent) => void): () => void;
-  /** Forgets entries that expired before `now`. @returns how many */
+  /** Forgets entries that expired by `now`, at most a thousand. @returns how many */
   removeExpired(now: number): Promise<number>;
 }

@@ -18,8 +18,8 @@ export interface SigningKeyStore {
   /** All keys, oldest first; there are never more than a few. */
   list(): Promise<readonly StoredSigningKey[]>;
   /**
-   * Stores a key and retires those before it from `key.activeAt` on, both or neither, if the newest key is still
-   * `newestId` (`undefined`: if there is none yet).
+   * Stores a key and retires those before it from `key.activeAt` on, unless they are retired earlier; both or neither,
+   * and only if the newest key is still `newestId` (`undefined`: if there is none yet).
    *
    * @returns false when another instance was first
    */

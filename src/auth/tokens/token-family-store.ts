@@ -21,7 +21,7 @@ export type Succession =
   | { readonly kind: 'repeated'; readonly family: TokenFamily }
   /** The token had its successor longer ago than the grace: somebody else holds a copy. */
   | { readonly kind: 'reused'; readonly family: TokenFamily }
-  /** Unknown, revoked, past its end, or the token is of no generation that is known. */
+  /** The family is unknown, revoked or past its end, or the token was never of it. */
   | { readonly kind: 'ended' };
 
 /** Where token families are kept. Each method throws `UpstreamError` when it cannot be reached. */
@@ -39,6 +39,6 @@ export interface TokenFamilyStore {
   ): Promise<Succession>;
   /** @returns whether it was alive */
   revoke(familyId: string, now: number): Promise<boolean>;
-  /** Forgets families that ended before `endedBefore`. @returns how many */
+  /** Forgets families whose end was before `endedBefore`, at most a thousand. @returns how many */
   removeEnded(endedBefore: number): Promise<number>;
 }

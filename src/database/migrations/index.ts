@@ -1,6 +1,7 @@
 import type { Transaction } from 'kysely';
 import type { Tables } from '../tables.ts';
 import { createTenantsAndKeys } from './001-tenants-and-keys.ts';
+import { createSignIn } from './002-sign-in.ts';
 
 /** One step of the schema. Once released it never changes: a later one corrects it. */
 export interface Migration {
@@ -9,4 +10,7 @@ export interface Migration {
 }
 
 /** Every step, in order, for both databases. */
-export const migrations: readonly Migration[] = [{ name: '001-tenants-and-keys', up: createTenantsAndKeys }];
+export const migrations: readonly Migration[] = [
+  { name: '001-tenants-and-keys', up: createTenantsAndKeys },
+  { name: '002-sign-in', up: createSignIn },
+];
