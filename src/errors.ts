@@ -25,6 +25,7 @@ export type RequestErrorCode =
   | 'body_too_large'
   | 'unsupported_media_type'
   | 'too_many_streams'
+  | 'rate_limited'
   | 'headers_too_large'
   | 'internal_error'
   | 'unavailable';
@@ -109,6 +110,10 @@ const requestErrors: Readonly<Record<RequestErrorCode, RequestErrorRow>> = {
   too_many_streams: {
     status: 429,
     meaning: 'The caller has as many streams open as it may (`MAX_STREAMS_PER_PRINCIPAL`). Close one first.',
+  },
+  rate_limited: {
+    status: 429,
+    meaning: 'This was asked for too often. Try again after `Retry-After`.',
   },
   headers_too_large: { status: 431, meaning: 'The headers are larger than `MAX_HEADER_BYTES`.' },
   internal_error: {

@@ -9,9 +9,10 @@ import { CredentialAuthenticator } from './auth/credential-authenticator.ts';
 import { dpopAlgorithms } from './auth/dpop/dpop-proof.ts';
 import { KeyAuthenticator } from './auth/key-authenticator.ts';
 import type { FirstRun } from './auth/first-run.ts';
-import { MemoryRevocationStore } from './auth/revocation/memory-revocation-store.ts';
 import type { Revocations } from './auth/revocation/revocations.ts';
+import type { FirstUser } from './auth/users/first-user.ts';
 import type { Config, Secrets } from './config/config.ts';
+import { keepEncryptionKey } from './config/kept-encryption-key.ts';
 import { loadOwnConfig } from './config/load-own-config.ts';
 import { createKeyEndpoints } from './http/endpoints/keys.ts';
 import { answerHealth, createReadyHandler } from './http/endpoints/health.ts';
@@ -20,6 +21,7 @@ import {
   createMetadataHandler,
   toResourceMetadataPath,
   toResourceMetadataUrl,
+  toResourceUrl,
 } from './http/endpoints/metadata.ts';
 import { createFetch } from './http/fetch.ts';
 import { type ListenAddress, type NodeServer, startNodeServer } from './http/node-server.ts';
@@ -36,6 +38,7 @@ import { serveStdio } from './mcp/stdio-connection.ts';
 import type { McpServerFactory } from './sdk/index.ts';
 import type { Sharing } from './sessions/sharing.ts';
 import { openSharing, type SharingOptions, toSealingKeys } from './sharing.ts';
+import { createSignIn, type SignIn } from './sign-in.ts';
 import { createTokenSide } from './token-side.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 
@@ -69,6 +72,8 @@ export interface Host {
    * where another runtime listens; the key is seen only now.
    */
   readonly firstRun: FirstRun | undefined;
+  /** The same of the first account to sign in with, where `AUTH` is `oauth`. */
+  readonly firstUser: FirstUser | undefined;
   /** Tenants and API keys; absent when the transport is stdio, which has no callers to tell apart. */
   readonly identity: Identity | undefined;
   /**
@@ -99,7 +104,10 @@ export interface Host {
  * @throws UpstreamError when a service that it needs cannot be reached
  */
 export async function createHost(options: HostOptions): Promise<Host> {
-  const { config, secrets } = await resolveConfig(options);
+  const { config, secrets: given } = await resolveConfig(options);
+  const isSignInServed = config.signIn.auth === 'oauth' && config.server.transport !== 'stdio';
+  // What signing in keeps must open after a restart.
+  const secrets = isSignInServed ? keepEncryptionKey(config, given) : given;
   const logger = options.logger ?? createLogger({ level: config.log.logLevel });
   const box = createSealedBox({ keys: toSealingKeys(secrets) });
   const open = createOpenPart();
@@ -117,16 +125,21 @@ export async function createHost(options: HostOptions): Promise<Host> {
     config.server.transport === 'stdio'
       ? undefined
       : await open(openIdentity(config, secrets), (each) => each.close());
-  const web = identity === undefined ? undefined : createWeb({ identity, engine, sharing, config, logger });
+  const web =
+    identity === undefined
+      ? undefined
+      : createWeb({ identity, engine, sharing, config, secrets, box, logger, isSignInServed });
   let server: NodeServer | undefined;
   let closing: Promise<void> | undefined;
   let firstRun: FirstRun | undefined;
+  let firstUser: FirstUser | undefined;
   let isFirstEnsured = false;
 
   // Not before there is an address to reach this host at: who is told that the port is taken is never shown the key.
   const ensureFirst = async (): Promise<void> => {
     if (isFirstEnsured) return;
     firstRun = (await identity?.ensureFirst()) ?? firstRun;
+    if (isSignInServed) firstUser = (await identity?.ensureFirstUser()) ?? firstUser;
     isFirstEnsured = true;
   };
 
@@ -149,6 +162,9 @@ export async function createHost(options: HostOptions): Promise<Host> {
   return {
     get firstRun() {
       return firstRun;
+    },
+    get firstUser() {
+      return firstUser;
     },
     identity,
     listen: async () => {
@@ -264,17 +280,30 @@ interface WebOptions {
   readonly engine: Engine;
   readonly sharing: Sharing;
   readonly config: Config;
+  readonly secrets: Secrets;
+  readonly box: SealedBox;
   readonly logger: Logger;
+  readonly isSignInServed: boolean;
 }
 
-function createWeb({ identity, engine, sharing, config, logger }: WebOptions): Web {
+function createWeb(options: WebOptions): Web {
+  const { identity, engine, sharing, config, logger } = options;
   const keys = new KeyAuthenticator({
     keys: identity.keyStore,
     onError: (error) => {
       logger.error('auth.key_watch_failed', {}, error);
     },
   });
-  const tokens = createTokenSide({ config, sharing, logger, revocationStore: new MemoryRevocationStore() });
+  const tokens = createTokenSide({
+    config,
+    sharing,
+    logger,
+    revocationStore: identity.revocations,
+    users: identity.users,
+  });
+  const signIn = options.isSignInServed
+    ? createSignIn({ ...options, ...tokens, limits: sharing.limits, target: engine.target })
+    : undefined;
   const authenticator = new CredentialAuthenticator({ keys, tokens: tokens.authenticator });
   const stopCutting = cutStreams(engine, keys, tokens.revocations);
   const baseScopes = engine.target.scopes?.base ?? [];
@@ -290,8 +319,9 @@ function createWeb({ identity, engine, sharing, config, logger }: WebOptions): W
     isStopping: () => isStopping,
     logger,
   });
-  const createWebEdge = (publicUrl: string): HttpEdge =>
-    createEdge({
+  const createWebEdge = (publicUrl: string): HttpEdge => {
+    const server = signIn?.serve(publicUrl, toResourceUrl(publicUrl));
+    return createEdge({
       routes: createRoutes(
         {
           mcp: endpoint,
@@ -301,10 +331,14 @@ function createWeb({ identity, engine, sharing, config, logger }: WebOptions): W
           resourceMetadata: createMetadataHandler({
             publicUrl,
             resourceName: engine.target.serverInfo.name,
-            authorizationServers: issuers.flatMap((issuer) => issuer.issuers),
+            authorizationServers: [
+              ...(server === undefined ? [] : [publicUrl]),
+              ...issuers.flatMap((issuer) => issuer.issuers),
+            ],
             baseScopes,
             dpopAlgorithms,
           }),
+          ...(server !== undefined && { oauth: server.endpoints }),
         },
         {
           maxMcpBodyBytes: config.edge.maxBodyBytes,
@@ -320,6 +354,7 @@ function createWeb({ identity, engine, sharing, config, logger }: WebOptions): W
       dpopAlgorithms,
       logger,
     });
+  };
   let fetch: ((request: Request) => Promise<Response>) | undefined;
   return {
     createEdge: createWebEdge,
@@ -336,6 +371,7 @@ function createWeb({ identity, engine, sharing, config, logger }: WebOptions): W
     close: async () => {
       stopCutting();
       endpoint.close();
+      await signIn?.close();
       await Promise.all([keys.close(), tokens.close()]);
     },
   };

@@ -6,10 +6,13 @@ import { type FirstRun, ensureFirstTenantAndKey } from './auth/first-run.ts';
 import { KeyService } from './auth/key-service.ts';
 import type { ApiKeyStore } from './auth/api-key-store.ts';
 import type { OauthStore } from './auth/oauth-store.ts';
+import { maxTokenLifetimeMs } from './auth/revocation/shared-revocations.ts';
 import type { RevocationStore } from './auth/revocation/revocation-store.ts';
 import type { TenantStore } from './auth/tenant-store.ts';
 import type { SigningKeyStore } from './auth/tokens/signing-key-store.ts';
 import type { TokenFamilyStore } from './auth/tokens/token-family-store.ts';
+import { type FirstUser, ensureFirstUser } from './auth/users/first-user.ts';
+import { UserService } from './auth/users/user-service.ts';
 import type { UserStore } from './auth/users/user-store.ts';
 import type { Config, Secrets } from './config/config.ts';
 import { type Database, openDatabase } from './database/open-database.ts';
@@ -27,12 +30,15 @@ export interface Identity {
   readonly keyStore: ApiKeyStore;
   readonly tenants: TenantStore;
   readonly users: UserStore;
+  readonly userService: UserService;
   readonly signingKeys: SigningKeyStore;
   readonly tokenFamilies: TokenFamilyStore;
   readonly revocations: RevocationStore;
   readonly oauth: OauthStore;
   /** Makes the first tenant and key of an empty database. */
   ensureFirst(): Promise<FirstRun | undefined>;
+  /** Makes the first account where nobody could sign in. Not before there is a tenant. */
+  ensureFirstUser(): Promise<FirstUser | undefined>;
   /** Resolves when the database can serve. */
   check(): Promise<void>;
   close(): Promise<void>;
@@ -52,17 +58,28 @@ export async function openIdentity(config: Config, secrets: Secrets): Promise<Id
   );
   const keyStore = new SqlApiKeyStore(database);
   const tenants = new SqlTenantStore(database);
+  const users = new SqlUserStore(database);
+  const revocations = new SqlRevocationStore(database);
   const prefix = config.credentials.keyPrefix;
   return {
     keys: new KeyService({ keys: keyStore, tenants, prefix }),
     keyStore,
     tenants,
-    users: new SqlUserStore(database),
+    users,
+    userService: new UserService({
+      users,
+      // Running hosts read it from the store.
+      revoke: async (kind, name) => {
+        const revokedAt = Date.now();
+        await revocations.insert({ kind, name, revokedAt, expiresAt: revokedAt + maxTokenLifetimeMs });
+      },
+    }),
     signingKeys: new SqlSigningKeyStore(database),
     tokenFamilies: new SqlTokenFamilyStore(database),
-    revocations: new SqlRevocationStore(database),
+    revocations,
     oauth: new SqlOauthStore(database),
     ensureFirst: () => ensureFirstTenantAndKey(tenants, { prefix }),
+    ensureFirstUser: () => ensureFirstUser(users, tenants),
     check: () => database.check(),
     close: () => database.close(),
   };

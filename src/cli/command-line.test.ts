@@ -24,6 +24,7 @@ afterEach(() => {
 
 const plainHost: StartedHost = {
   firstRun: undefined,
+  firstUser: undefined,
   listen: async () => ({ url: 'http://127.0.0.1:8080/mcp' }),
   serveStdio: async () => undefined,
   close: async () => undefined,

@@ -7,6 +7,7 @@ import { addKeysCommand, type OpenedKeys } from './commands/keys.ts';
 import { addSessionsCommand } from './commands/sessions.ts';
 import { addStartCommand, type StartDeps } from './commands/start.ts';
 import { addTenantsCommand } from './commands/tenants.ts';
+import { addUsersCommand, type OpenedUsers } from './commands/users.ts';
 import { prepareDataFolder } from './prepare-data-folder.ts';
 import { renderFailure } from './render-failure.ts';
 
@@ -15,8 +16,8 @@ export interface CommandLineDeps extends StartDeps {
   readonly version: string;
   /** Text about failures and usage, on stderr. */
   readonly printError: (text: string) => void;
-  /** Opens the tenants and keys that a configuration names. */
-  readonly openIdentity: (config: Config, secrets: Secrets) => Promise<OpenedKeys>;
+  /** Opens the tenants, keys and users that a configuration names. */
+  readonly openIdentity: (config: Config, secrets: Secrets) => Promise<OpenedKeys & OpenedUsers>;
   /** See `rekeySharing`. */
   readonly rekeySharing: (options: RekeyRequest) => Promise<RekeySummary | undefined>;
 }
@@ -53,6 +54,11 @@ Examples:
   const identityDeps = { openKeys: () => openKeys(deps), write: (line: string) => deps.print(`${line}\n`) };
   addKeysCommand(program, identityDeps);
   addTenantsCommand(program, identityDeps);
+  addUsersCommand(program, {
+    openUsers: identityDeps.openKeys,
+    input: deps.input,
+    write: identityDeps.write,
+  });
   addSessionsCommand(program, {
     rekey: (onProgress) => rekey(deps, onProgress),
     write: identityDeps.write,
@@ -80,7 +86,7 @@ export async function runCommandLine(args: readonly string[], deps: CommandLineD
   }
 }
 
-async function openKeys(deps: CommandLineDeps): Promise<OpenedKeys> {
+async function openKeys(deps: CommandLineDeps): Promise<OpenedKeys & OpenedUsers> {
   const { config, secrets } = await loadConfig(deps);
   prepareDataFolder(config.storage.dataDir);
   return deps.openIdentity(config, secrets);

@@ -14,9 +14,20 @@ export interface FirstKey {
   readonly secret: string;
 }
 
-/** What a person reads after the first start: where the server is, the key, and how to connect each client. */
-export function renderFirstRun(server: RunningServer, key: FirstKey): string {
+/** The first account to sign in with, while its password can still be shown. */
+export interface FirstAccount {
+  readonly name: string;
+  readonly password: string;
+}
+
+/**
+ * What a person reads after the first start: where the server is, the key, and how to connect each client.
+ *
+ * @param account where people sign in: clients that can are then connected without the key
+ */
+export function renderFirstRun(server: RunningServer, key: FirstKey, account?: FirstAccount): string {
   const name = toClientName(server.name);
+  const secret = account === undefined ? key.secret : undefined;
   return `
 ${renderHeading(server)}
 
@@ -25,18 +36,18 @@ ${renderHeading(server)}
     ${key.secret}
 
   It is shown this once: keep it. Everything is kept in ${server.dataDir}
-
+${account === undefined ? '' : `\n${renderAccount(account)}\n`}
 Claude Code
 
-${indent(renderClaudeCode(name, server.url, key.secret))}
+${indent(renderClaudeCode(name, server.url, secret))}
 
 Cursor, in .cursor/mcp.json
 
-${indent(renderClientFile('mcpServers', name, { url: server.url }, key.secret))}
+${indent(renderClientFile('mcpServers', name, { url: server.url }, secret))}
 
 VS Code, in .vscode/mcp.json
 
-${indent(renderClientFile('servers', name, { type: 'http', url: server.url }, key.secret))}
+${indent(renderClientFile('servers', name, { type: 'http', url: server.url }, secret))}
 
 MCP Inspector (Node.js 22 or later)
 
@@ -50,11 +61,20 @@ Stop with Ctrl+C.
 `;
 }
 
+function renderAccount({ name, password }: FirstAccount): string {
+  return `  An account was created too. Clients open a browser, and you sign in there as
+
+    name      ${name}
+    password  ${password}
+
+  The password is shown this once: keep it. For another account: npx mooring users create --help`;
+}
+
 /** What a person reads after every later start. */
-export function renderLaterRun(server: RunningServer): string {
+export function renderLaterRun(server: RunningServer, account?: FirstAccount): string {
   return `
 ${renderHeading(server)}
-
+${account === undefined ? '' : `\n${renderAccount(account)}\n`}
   Everything is kept in ${server.dataDir}
   For another key: npx mooring keys create --help
 
@@ -66,18 +86,20 @@ function renderHeading(server: RunningServer): string {
   return `${server.name} is running at ${server.url}`;
 }
 
-function renderClaudeCode(name: string, url: string, secret: string): string {
-  return `claude mcp add --transport http ${name} ${url} \\
-  --header "Authorization: Bearer ${secret}"`;
+/** @param secret absent where the client signs in by itself */
+function renderClaudeCode(name: string, url: string, secret: string | undefined): string {
+  const command = `claude mcp add --transport http ${name} ${url}`;
+  return secret === undefined ? command : `${command} \\\n  --header "Authorization: Bearer ${secret}"`;
 }
 
 function renderClientFile(
   listName: string,
   name: string,
   address: Readonly<Record<string, string>>,
-  secret: string,
+  secret: string | undefined,
 ): string {
-  const client = { ...address, headers: { Authorization: `Bearer ${secret}` } };
+  const headers = secret === undefined ? undefined : { Authorization: `Bearer ${secret}` };
+  const client = { ...address, ...(headers !== undefined && { headers }) };
   return JSON.stringify({ [listName]: { [name]: client } }, undefined, 2);
 }
 

@@ -26,6 +26,8 @@ export type Config = SettingValues;
 export interface Secrets {
   /** 32 bytes each. The first seals; all of them open. Never empty: without a configured one, a key of this process. */
   readonly encryptionKeys: readonly [Secret<Uint8Array>, ...Secret<Uint8Array>[]];
+  /** Whether none was configured, so that what it seals ends with this process. */
+  readonly isEncryptionKeyMade: boolean;
   /** PostgreSQL, with its password; absent: SQLite in `storage.dataDir`. */
   readonly databaseUrl: Secret | undefined;
   /** Redis, with its password; absent: sessions and streams live in this process. */

@@ -92,10 +92,12 @@ function checkTogether(
   raw: ReadonlyMap<string, RawSetting>,
   failed: ReadonlySet<string>,
 ): readonly ConfigProblem[] {
-  const { server, storage, credentials, edge, sessions } = values;
+  const { server, storage, credentials, edge, sessions, signIn } = values;
   const isHttp = server.transport === 'http';
   // What one instance seals, others and later ones must open.
-  const needsKey = credentials.environment === 'production' || storage.redisUrl !== undefined;
+  const isSignInShared = signIn.auth === 'oauth' && storage.databaseUrl !== undefined;
+  const needsKey =
+    credentials.environment === 'production' || storage.redisUrl !== undefined || isSignInShared;
   const rules: readonly {
     readonly of: readonly string[];
     readonly isBroken: boolean;
@@ -107,10 +109,10 @@ function checkTogether(
       problem: `${server.instances} instances need REDIS_URL: without it each would keep sessions of its own`,
     },
     {
-      of: ['encryptionKeys', 'environment', 'redisUrl', 'transport'],
+      of: ['encryptionKeys', 'environment', 'redisUrl', 'transport', 'auth', 'databaseUrl'],
       isBroken: isHttp && needsKey && credentials.encryptionKeys.length === 0,
       problem:
-        'required with REDIS_URL, and when NODE_ENV=production: 64 hexadecimal digits, the same for every instance, e.g. from `openssl rand -hex 32`',
+        'required with REDIS_URL, with AUTH=oauth and DATABASE_URL, and when NODE_ENV=production: 64 hexadecimal digits, the same for every instance, e.g. from `openssl rand -hex 32`',
     },
     {
       of: ['publicUrl', 'host', 'transport'],
@@ -183,6 +185,7 @@ function toSecrets(values: Values, randomBytes: (size: number) => Uint8Array): S
   return Object.freeze({
     encryptionKeys:
       current === undefined ? ([new Secret(randomBytes(encryptionKeyBytes))] as const) : [current, ...older],
+    isEncryptionKeyMade: current === undefined,
     databaseUrl: databaseUrl === undefined ? undefined : new Secret(databaseUrl),
     redisUrl: redisUrl === undefined ? undefined : new Secret(redisUrl),
   } satisfies Secrets);

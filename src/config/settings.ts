@@ -120,6 +120,43 @@ export const settings = {
       sentence: 'What new API keys start with: `<prefix>_mcp_...`. Keys with another prefix keep working.',
     },
   },
+  signIn: {
+    auth: {
+      kind: 'choice',
+      variable: 'AUTH',
+      choices: ['keys', 'oauth'],
+      default: 'keys',
+      sentence:
+        'How clients get in: with API keys alone, or also through the authorization server that this host then is. Tokens of TRUSTED_ISSUERS are taken in both cases.',
+    },
+    accessTokenTtlSeconds: {
+      kind: 'integer',
+      variable: 'ACCESS_TOKEN_TTL_SECONDS',
+      unit: 'seconds',
+      min: 60,
+      max: 86_400,
+      default: 3600,
+      sentence: 'How long an access token of the authorization server is good for. It can be revoked before.',
+    },
+    refreshTokenTtlSeconds: {
+      kind: 'integer',
+      variable: 'REFRESH_TOKEN_TTL_SECONDS',
+      unit: 'seconds',
+      min: 3600,
+      max: 31_536_000,
+      default: 2_592_000,
+      sentence: 'How long a client that does nothing can still get a new access token without its user.',
+    },
+    signInTtlSeconds: {
+      kind: 'integer',
+      variable: 'SIGN_IN_TTL_SECONDS',
+      unit: 'seconds',
+      min: 300,
+      max: 7_776_000,
+      default: 1_209_600,
+      sentence: 'How long a browser stays signed in at the authorization server.',
+    },
+  },
   tokens: {
     trustedIssuers: {
       kind: 'issuers',

@@ -66,6 +66,20 @@ export interface RouteHandlers {
   readonly health: RouteHandler;
   readonly ready: RouteHandler;
   readonly resourceMetadata: RouteHandler;
+  /** Absent where the host is no authorization server. */
+  readonly oauth?: OauthHandlers;
+}
+
+/** The handlers of the authorization server. */
+export interface OauthHandlers {
+  readonly authorize: RouteHandler;
+  readonly resume: RouteHandler;
+  readonly interaction: { readonly show: RouteHandler; readonly decide: RouteHandler };
+  readonly token: RouteHandler;
+  readonly register: RouteHandler;
+  readonly revoke: RouteHandler;
+  readonly jwks: RouteHandler;
+  readonly metadata: RouteHandler;
 }
 
 /** What the table depends on beside handlers. */
@@ -76,6 +90,7 @@ export interface RouteOptions {
 }
 
 const maxKeyBodyBytes = 16 * 1024;
+const maxOauthBodyBytes = 64 * 1024;
 const metadata = '/.well-known/oauth-protected-resource';
 
 /** The table of this host. */
@@ -121,7 +136,32 @@ export function createRoutes(handlers: RouteHandlers, options: RouteOptions): Ro
       { method: 'GET', path, ...open, handler: resourceMetadata },
       { method: 'HEAD', path, ...open, handler: resourceMetadata },
     ]),
+    ...(handlers.oauth === undefined ? [] : toOauthRows(handlers.oauth)),
   ]);
+}
+
+/**
+ * What programs ask the authorization server may be asked from every page: a browser adds nothing by itself that counts
+ * there. Pages for people are of this origin alone.
+ */
+function toOauthRows(oauth: OauthHandlers): readonly Route[] {
+  const program = { auth: 'none', maxBodyBytes: maxOauthBodyBytes, cors: 'any', host: 'allowed' } as const;
+  const document = { ...program, maxBodyBytes: 0 } as const;
+  const page = { auth: 'none', maxBodyBytes: maxOauthBodyBytes, cors: false, host: 'allowed' } as const;
+  const interaction = '/oauth/interaction/{uid}';
+  return [
+    { method: 'GET', path: '/.well-known/oauth-authorization-server', ...document, handler: oauth.metadata },
+    { method: 'GET', path: '/.well-known/openid-configuration', ...document, handler: oauth.metadata },
+    { method: 'GET', path: '/oauth/jwks', ...document, handler: oauth.jwks },
+    { method: 'POST', path: '/oauth/register', ...program, handler: oauth.register },
+    { method: 'POST', path: '/oauth/token', ...program, handler: oauth.token },
+    { method: 'POST', path: '/oauth/revoke', ...program, handler: oauth.revoke },
+    { method: 'GET', path: '/oauth/authorize', ...page, maxBodyBytes: 0, handler: oauth.authorize },
+    { method: 'POST', path: '/oauth/authorize', ...page, handler: oauth.authorize },
+    { method: 'GET', path: '/oauth/authorize/{uid}', ...page, maxBodyBytes: 0, handler: oauth.resume },
+    { method: 'GET', path: interaction, ...page, maxBodyBytes: 0, handler: oauth.interaction.show },
+    { method: 'POST', path: interaction, ...page, handler: oauth.interaction.decide },
+  ];
 }
 
 /**

@@ -11,7 +11,7 @@ import {
 } from '../../auth/key-fields.ts';
 import { defaultOverlapSeconds, type KeyService, type MintedKey } from '../../auth/key-service.ts';
 import type { TenantStore } from '../../auth/tenant-store.ts';
-import { CommandFailure } from '../command-failure.ts';
+import { findTenantId } from '../find-tenant.ts';
 import { parseDurationSeconds } from '../parse-duration.ts';
 import { renderTable } from '../render-table.ts';
 
@@ -158,28 +158,6 @@ async function withKeys(deps: KeysDeps, work: (opened: OpenedKeys) => Promise<vo
   } finally {
     await opened.close();
   }
-}
-
-async function findTenantId(tenants: TenantStore, wanted: string | undefined): Promise<string> {
-  if (wanted === undefined) {
-    const [only, second] = await tenants.list(2);
-    if (only === undefined)
-      throw new CommandFailure('There is no tenant yet. Make one: mooring tenants create --name <name>');
-    if (second !== undefined)
-      throw new CommandFailure('There are several tenants. Say which: --tenant <id or name>');
-    return only.id;
-  }
-  const byId = await tenants.findById(wanted);
-  if (byId !== undefined) return byId.id;
-  const [byName, second] = await tenants.findByName(wanted, 2);
-  if (byName === undefined)
-    throw new CommandFailure(`There is no tenant ${JSON.stringify(wanted)}. See: mooring tenants list`);
-  if (second !== undefined) {
-    throw new CommandFailure(
-      `Several tenants are named ${JSON.stringify(wanted)}. Give the id: mooring tenants list`,
-    );
-  }
-  return byName.id;
 }
 
 async function listAll(service: KeyService, tenantId: string): Promise<readonly ApiKey[]> {

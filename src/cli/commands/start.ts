@@ -31,6 +31,7 @@ export interface StartDeps {
 /** What this command asks of a host. */
 export type StartedHost = Pick<Host, 'listen' | 'serveStdio' | 'close'> & {
   readonly firstRun: { readonly tenant: { readonly name: string }; readonly secret: string } | undefined;
+  readonly firstUser: { readonly user: { readonly subject: string }; readonly password: string } | undefined;
 };
 
 /** Where Node.js tells of errors that nobody handled. */
@@ -42,6 +43,7 @@ interface StartFlags {
   readonly stdio?: true;
   readonly port?: string;
   readonly host?: string;
+  readonly auth?: string;
 }
 
 // What closing may take beyond the grace period itself: the last writes and the closing of files.
@@ -57,6 +59,7 @@ export function addStartCommand(program: Command, deps: StartDeps): void {
     .option('--stdio', 'serve one client over standard input and output, as MCP_TRANSPORT=stdio does')
     .option('--port <number>', 'the port to listen on, as PORT')
     .option('--host <address>', 'the address to listen on, as HOST')
+    .option('--auth <how>', 'how clients get in: keys or oauth, as AUTH')
     .addHelpText(
       'after',
       `
@@ -64,6 +67,7 @@ Examples:
   $ mooring start ./server.js
   $ mooring start servers/notes --port 3000
   $ mooring start ./server.js --stdio
+  $ mooring start ./server.js --auth oauth
   $ HOST=0.0.0.0 PUBLIC_URL=https://mcp.example.com mooring start ./server.js
 ${renderSettingsHelp()}`,
     )
@@ -95,11 +99,12 @@ async function start(module: string, flags: StartFlags, deps: StartDeps): Promis
     const stopped = waitForStop(host, limitMs, logger, deps);
     const { url } = await host.listen();
     const running = { name: hosted.name, url, dataDir: toShown(deps.workingDir, dataDir) };
-    const { firstRun } = host;
+    const { firstRun, firstUser } = host;
+    const account = firstUser && { name: firstUser.user.subject, password: firstUser.password };
     deps.print(
       firstRun === undefined
-        ? renderLaterRun(running)
-        : renderFirstRun(running, { tenantName: firstRun.tenant.name, secret: firstRun.secret }),
+        ? renderLaterRun(running, account)
+        : renderFirstRun(running, { tenantName: firstRun.tenant.name, secret: firstRun.secret }, account),
     );
     await stopped;
   } catch (error) {
@@ -145,6 +150,7 @@ function toRawSettings(flags: StartFlags): ReadonlyMap<string, RawSetting> {
   if (flags.stdio) raw.set('transport', { from: '--stdio', value: 'stdio' });
   if (flags.port !== undefined) raw.set('port', { from: '--port', value: flags.port });
   if (flags.host !== undefined) raw.set('host', { from: '--host', value: flags.host });
+  if (flags.auth !== undefined) raw.set('auth', { from: '--auth', value: flags.auth });
   return raw;
 }
 

@@ -1,0 +1,101 @@
+/** How people and their clients get in: the authorization server, with the keys and the accounts it stands on. */
+import { hkdfSync } from 'node:crypto';
+import { createOwnIssuer } from './auth/issuers/own-issuer.ts';
+import type { TokenVerifier } from './auth/issuers/token-verifier.ts';
+import type { Revocations } from './auth/revocation/revocations.ts';
+import { refreshWindowMs } from './auth/tokens/token-service.ts';
+import { createSigningKeys, type SigningKeys } from './auth/tokens/signing-keys.ts';
+import { isPassword } from './auth/users/password.ts';
+import type { Config, Secrets } from './config/config.ts';
+import type { Identity } from './identity.ts';
+import type { DispatchTarget } from './mcp/dispatch-target.ts';
+import type { SealedBox } from './mcp/sealed-box.ts';
+import { type AuthorizationServer, createAuthorizationServer } from './oauth/authorization-server.ts';
+import type { Limits } from './policy/limits.ts';
+import type { Logger } from './telemetry/logger.ts';
+
+/** What signing in is made of. */
+export interface SignInOptions {
+  readonly config: Config;
+  readonly secrets: Secrets;
+  readonly identity: Identity;
+  readonly target: DispatchTarget;
+  readonly limits: Limits;
+  readonly box: SealedBox;
+  readonly verifier: TokenVerifier;
+  readonly revocations: Revocations;
+  readonly logger: Logger;
+}
+
+/** Signing in, before it is known where the host is reached. */
+export interface SignIn {
+  readonly keys: SigningKeys;
+  /** The authorization server under this public URL, whose tokens are taken from then on. */
+  serve(publicUrl: string, resource: string): AuthorizationServer;
+  close(): Promise<void>;
+}
+
+/** Sign-in attempts for one name: a few at once, then one every half minute. */
+const attempts = { capacity: 10, windowMs: 300_000 };
+const cookieKeyBytes = 32;
+
+/** Nothing is read or made before the first request needs it. */
+export function createSignIn(options: SignInOptions): SignIn {
+  const { config, secrets, identity, target, limits, box, verifier, revocations, logger } = options;
+  const { accessTokenTtlSeconds, refreshTokenTtlSeconds, signInTtlSeconds } = config.signIn;
+  const keys = createSigningKeys({
+    store: identity.signingKeys,
+    box,
+    keepRetiredMs: refreshWindowMs + accessTokenTtlSeconds * 1000,
+    onUnreadable: (id) => {
+      logger.error('auth.signing_key_unreadable', { kid: id });
+    },
+  });
+  const servers: AuthorizationServer[] = [];
+  return {
+    keys,
+    serve: (publicUrl, resource) => {
+      verifier.trust(createOwnIssuer({ issuer: publicUrl, resource, keys }));
+      const server = createAuthorizationServer({
+        publicUrl,
+        resource,
+        serverName: target.serverInfo.title ?? target.serverInfo.name,
+        scopes: target.scopes?.described ?? new Map<string, undefined>(),
+        baseScopes: target.scopes?.base ?? [],
+        store: identity.oauth,
+        users: identity.users,
+        tenants: identity.tenants,
+        keys,
+        box,
+        cookieKeys: toCookieKeys(secrets),
+        signIn: {
+          isPassword,
+          takeAttempt: async (whose) => (await limits.take(['sign-in', whose], attempts)).isAllowed,
+        },
+        revoke: async (kind, name) => {
+          await revocations.revoke(kind, name);
+        },
+        accessTokenTtlSeconds,
+        refreshTokenTtlSeconds,
+        signInTtlSeconds,
+        onError: (error) => {
+          logger.error('oauth.failed', {}, error);
+        },
+      });
+      servers.push(server);
+      return server;
+    },
+    close: async () => {
+      await Promise.all(servers.map((server) => server.close()));
+    },
+  };
+}
+
+/** Derived, so that a cookie's signature says nothing of what the encryption key seals. */
+function toCookieKeys(secrets: Secrets): readonly string[] {
+  return secrets.encryptionKeys.map((key) =>
+    Buffer.from(hkdfSync('sha256', key.reveal(), '', 'mooring sign-in cookies', cookieKeyBytes)).toString(
+      'base64url',
+    ),
+  );
+}
