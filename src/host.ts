@@ -308,7 +308,9 @@ function createWeb(options: WebOptions): Web {
   const stopCutting = cutStreams(engine, keys, tokens.revocations);
   const baseScopes = engine.target.scopes?.base ?? [];
   const issuers = config.tokens.trustedIssuers.filter(({ uses }) => uses.includes('access'));
-  const endpoint = createMcpEndpoint(engine);
+  const endpoint = createMcpEndpoint(engine, {
+    ...(signIn !== undefined && { onInsufficientScope: (principal) => signIn.noticeStepUp(principal) }),
+  });
   let isStopping = false;
   const ready = createReadyHandler({
     checks: {

@@ -5,6 +5,7 @@ import type { TokenVerifier } from './auth/issuers/token-verifier.ts';
 import type { Revocations } from './auth/revocation/revocations.ts';
 import { refreshWindowMs } from './auth/tokens/token-service.ts';
 import { createSigningKeys, type SigningKeys } from './auth/tokens/signing-keys.ts';
+import type { Principal } from './auth/principal.ts';
 import { isPassword } from './auth/users/password.ts';
 import type { Config, Secrets } from './config/config.ts';
 import type { Identity } from './identity.ts';
@@ -32,6 +33,8 @@ export interface SignIn {
   readonly keys: SigningKeys;
   /** The authorization server under this public URL, whose tokens are taken from then on. */
   serve(publicUrl: string, resource: string): AuthorizationServer;
+  /** Told that a caller lacks a scope, before the caller is. */
+  noticeStepUp(principal: Principal): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -84,6 +87,14 @@ export function createSignIn(options: SignInOptions): SignIn {
       });
       servers.push(server);
       return server;
+    },
+    noticeStepUp: async ({ token }) => {
+      const [server] = servers;
+      if (server === undefined || token?.grantId === undefined) return;
+      // It helps a client on; the client is answered without it, too.
+      await server.noticeStepUp(token.grantId).catch((error: unknown) => {
+        logger.error('oauth.failed', {}, error);
+      });
     },
     close: async () => {
       await Promise.all(servers.map((server) => server.close()));

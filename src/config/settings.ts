@@ -133,7 +133,7 @@ export const settings = {
       kind: 'integer',
       variable: 'ACCESS_TOKEN_TTL_SECONDS',
       unit: 'seconds',
-      min: 60,
+      min: 10,
       max: 86_400,
       default: 3600,
       sentence: 'How long an access token of the authorization server is good for. It can be revoked before.',

@@ -204,9 +204,16 @@ export function createLegacyProtocol(engine: Engine): LegacyProtocol {
   }
 }
 
+/**
+ * How long a session is kept for a newer token. Clients learn of the end of one from a 401, and come back with the next:
+ * a session that had ended together with the token would be lost each time.
+ */
+const renewalGraceMs = 300_000;
+
 /** A session ends at its greatest age, and with the credential that it is used with. */
-function toSessionEnd(oldestAt: number, principal: Principal): number {
-  return Math.min(oldestAt, principal.expiresAt ?? Number.MAX_SAFE_INTEGER);
+function toSessionEnd(oldestAt: number, { expiresAt, token }: Principal): number {
+  if (expiresAt === undefined) return oldestAt;
+  return Math.min(oldestAt, expiresAt + (token === undefined ? 0 : renewalGraceMs));
 }
 
 /**

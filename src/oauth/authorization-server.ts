@@ -25,6 +25,7 @@ import { createOauthEndpoints, type OauthEndpoints } from './oauth-endpoints.ts'
 import { pageHeaders, renderDocument } from './pages/html.ts';
 import { renderProblemPage } from './pages/interaction-pages.ts';
 import { createProviderAdapters } from './provider-adapter.ts';
+import { createStepUpNotices } from './step-up-notices.ts';
 import { createProviderConfiguration, type TokenSubject } from './provider-configuration.ts';
 
 /** What the server is made of. */
@@ -63,6 +64,8 @@ export interface AuthorizationServerOptions {
 /** A running authorization server. */
 export interface AuthorizationServer {
   readonly endpoints: OauthEndpoints;
+  /** Told that a request with a token of this grant needs scopes that the grant does not have. */
+  noticeStepUp(grantId: string): Promise<void>;
   /** Writes down what waits to be. */
   close(): Promise<void>;
 }
@@ -76,6 +79,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
   const publicUrl = new URL(options.publicUrl);
   const clients = createOauthClients({ store, box, now });
   const grantTenants = createGrantTenants(store, box, now);
+  const stepUps = createStepUpNotices(store, now);
   let built: { readonly keyId: string; readonly provider: Provider } | undefined;
 
   /** The engine holds its signing key for good: with another key it is another engine. Nothing else is lost. */
@@ -185,8 +189,10 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
       clients,
       keys,
       interactions,
+      stepUps,
       revoke: options.revoke,
     }),
+    noticeStepUp: (grantId) => stepUps.insert(grantId),
     close: () => clients.flush(),
   };
 }

@@ -11,6 +11,7 @@ import type { Interactions } from './interactions.ts';
 import { type OauthClients, toClientId } from './oauth-clients.ts';
 import { runListener } from './run-listener.ts';
 import { toCanonicalResource } from './resource-uris.ts';
+import type { StepUpNotices } from './step-up-notices.ts';
 
 /** The handlers that the route table mounts. */
 export interface OauthEndpoints {
@@ -40,6 +41,7 @@ export interface OauthEndpointOptions {
   readonly clients: OauthClients;
   readonly keys: SigningKeys;
   readonly interactions: Interactions;
+  readonly stepUps: StepUpNotices;
   readonly revoke: (kind: RevocationKind, name: string) => Promise<void>;
 }
 
@@ -97,8 +99,12 @@ export function createOauthEndpoints(options: OauthEndpointOptions): OauthEndpoi
         ? pass(request, { body: toAuthorizationRequest(request.body) })
         : pass(request, { query: toAuthorizationRequest(request.query) }),
     resume: (request) => pass(request),
-    token: (request) =>
-      isForm(request) ? pass(request, { body: toParameters(request.body).toString() }) : notAForm,
+    token: async (request) => {
+      if (!isForm(request)) return notAForm;
+      const parameters = toParameters(request.body);
+      if (await isRefreshInVain(parameters)) return inVain;
+      return pass(request, { body: parameters.toString() });
+    },
     register: async (request) => {
       const normalized = normalizeClientMetadata(parseJson(request.body));
       if (normalized.kind === 'invalid') return toOauthError(400, normalized.error, normalized.description);
@@ -130,6 +136,14 @@ export function createOauthEndpoints(options: OauthEndpointOptions): OauthEndpoi
       decide: (request) => (isForm(request) ? interactions.decide(request) : notAForm),
     },
   };
+
+  /** Changes nothing: the refresh token stays good for later. */
+  async function isRefreshInVain(parameters: URLSearchParams): Promise<boolean> {
+    if (parameters.get('grant_type') !== 'refresh_token') return false;
+    const provider = await getProvider();
+    const token = await provider.RefreshToken.find(parameters.get('refresh_token') ?? '');
+    return token?.grantId !== undefined && options.stepUps.take(token.grantId);
+  }
 
   /** `jti` of an access token of ours that this client was given. */
   async function findTokenId(token: string, clientId: string | undefined): Promise<string | undefined> {
@@ -168,6 +182,16 @@ function toPresentedClient({ headers }: HttpRequest, parameters: URLSearchParams
 function isForm({ headers }: HttpRequest): boolean {
   return toHeader(headers, 'content-type')?.split(';', 1)[0]?.trim().toLowerCase() === form;
 }
+
+/**
+ * Not `invalid_grant`, which would tell clients to forget a refresh token that is good. This one, of OpenID Connect Core,
+ * section 3.1.2.6, makes the SDK's clients go on to the authorization request, with the scopes of the challenge.
+ */
+const inVain = toOauthError(
+  400,
+  'interaction_required',
+  'refreshing gives no further scopes: ask the user for them with a new authorization request',
+);
 
 const notAForm = toOauthError(400, 'invalid_request', `the body must be ${form}`);
 

@@ -46,9 +46,12 @@ test('a user of an issuer has no password here', async () => {
   await expect(service.create(both)).rejects.toMatchObject({ code: 'request_invalid' });
 });
 
-test.each(['', 'two words', 'line\nbreak', 'x'.repeat(129)])('%j is no name to sign in with', async (subject) => {
-  await expect(service.create({ subject })).rejects.toMatchObject({ code: 'request_invalid' });
-});
+test.each(['', 'two words', 'line\nbreak', 'x'.repeat(129)])(
+  '%j is no name to sign in with',
+  async (subject) => {
+    await expect(service.create({ subject })).rejects.toMatchObject({ code: 'request_invalid' });
+  },
+);
 
 test('a name is taken once, in any case', async () => {
   await service.create({ subject: 'ada' });

@@ -120,7 +120,9 @@ function addChanges(users: Command, deps: UsersDeps): void {
   users
     .command('password')
     .summary('set a new password; what was signed in with the old one ends')
-    .description('Sets a new password and shows it, this once. Whoever signed in with the old one has to again.')
+    .description(
+      'Sets a new password and shows it, this once. Whoever signed in with the old one has to again.',
+    )
     .argument('<user>', userArgument)
     .option('--password-stdin', 'read the password from standard input instead of making one')
     .option('--json', 'print JSON')
@@ -158,7 +160,9 @@ function addMemberships(users: Command, deps: UsersDeps): void {
     users
       .command('join')
       .summary('add a user to a tenant, or change what they are there')
-      .description('Adds a user to a tenant, or changes what they are there; then they have to sign in again.')
+      .description(
+        'Adds a user to a tenant, or changes what they are there; then they have to sign in again.',
+      )
       .argument('<user>', userArgument),
   )
     .option('--json', 'print JSON')

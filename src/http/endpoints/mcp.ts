@@ -2,7 +2,8 @@
  * The MCP endpoint: what POST, GET and DELETE at `/mcp` do. A body is read here and told apart; each era has its own
  * file beside this one.
  */
-import { ProtocolError, protocolErrorCodes } from '../../errors.ts';
+import type { Principal } from '../../auth/principal.ts';
+import { ProtocolError, protocolErrorCodes, RequestError } from '../../errors.ts';
 import type { Engine } from '../../mcp/engine.ts';
 import {
   type Incoming,
@@ -32,12 +33,24 @@ export interface McpEndpoint {
   close(): void;
 }
 
+/** What the endpoint may be told to do besides. */
+export interface McpEndpointOptions {
+  /** Told, before the client is, that a caller lacks a scope. */
+  readonly onInsufficientScope?: (principal: Principal) => Promise<void>;
+}
+
 /** The endpoint over one engine. */
-export function createMcpEndpoint(engine: Engine): McpEndpoint {
+export function createMcpEndpoint(engine: Engine, options: McpEndpointOptions = {}): McpEndpoint {
   const modern = createModernEndpoint(engine);
   const legacy = createLegacyEndpoint(engine);
 
   const { scopes: rules } = engine.target;
+
+  /** Nobody waits for it on the way that requests take. */
+  const tell = async (error: unknown, { principal }: HttpRequest): Promise<never> => {
+    if (principal !== undefined) await options.onInsufficientScope?.(principal);
+    throw error;
+  };
 
   const post = (request: HttpRequest, body: IncomingBody): HttpReply | Promise<HttpReply> => {
     const caller = toCaller(request);
@@ -69,6 +82,7 @@ export function createMcpEndpoint(engine: Engine): McpEndpoint {
         const asked = body;
         return reply.catch((error: unknown) => refuse(error, asked));
       } catch (error) {
+        if (isScopeMissing(error)) return tell(error, request);
         return refuse(error, body);
       }
     },
@@ -84,6 +98,10 @@ export function createMcpEndpoint(engine: Engine): McpEndpoint {
       legacy.close();
     },
   };
+}
+
+function isScopeMissing(error: unknown): boolean {
+  return error instanceof RequestError && error.code === 'insufficient_scope';
 }
 
 /** The standalone stream is no request, and needs what every request needs. */
