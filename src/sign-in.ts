@@ -41,6 +41,9 @@ export interface SignIn {
 /** Sign-in attempts for one name: a few at once, then one every half minute. */
 const attempts = { capacity: 10, windowMs: 300_000 };
 const cookieKeyBytes = 32;
+const sweepIntervalMs = 3_600_000;
+/** How long a registration is kept beyond the last refresh token that it can have. */
+const unusedClientMs = 7 * 24 * 3_600_000;
 
 /** Nothing is read or made before the first request needs it. */
 export function createSignIn(options: SignInOptions): SignIn {
@@ -55,6 +58,24 @@ export function createSignIn(options: SignInOptions): SignIn {
     },
   });
   const servers: AuthorizationServer[] = [];
+
+  /** What has ended is refused already; here it is only forgotten. Each instance does it, and none needs the others. */
+  const sweep = async (): Promise<void> => {
+    const now = Date.now();
+    while ((await identity.oauth.removeExpired(now)) > 0);
+    // None of them can have a refresh token left.
+    const usedBefore = now - refreshTokenTtlSeconds * 1000 - unusedClientMs;
+    while ((await identity.oauth.removeUnusedClients(usedBefore)) > 0);
+    while ((await identity.tokenFamilies.removeEnded(now - refreshWindowMs)) > 0);
+    await keys.removeRetired();
+  };
+  const sweeping = setInterval(() => {
+    sweep().catch((error: unknown) => {
+      logger.error('oauth.failed', {}, error);
+    });
+  }, sweepIntervalMs);
+  sweeping.unref();
+
   return {
     keys,
     serve: (publicUrl, resource) => {
@@ -97,6 +118,7 @@ export function createSignIn(options: SignInOptions): SignIn {
       });
     },
     close: async () => {
+      clearInterval(sweeping);
       await Promise.all(servers.map((server) => server.close()));
     },
   };

@@ -160,6 +160,19 @@ describe('problems', () => {
     },
   );
 
+  it('demand of an issuer a URL that can be one, and a key that outlives it', async () => {
+    const AUTH = 'oauth';
+    await expect(load({ AUTH, PUBLIC_URL: 'https://example.com/mcp-host' })).rejects.toThrow(
+      'PUBLIC_URL: must have no path with AUTH=oauth',
+    );
+    await expect(load({ AUTH, PUBLIC_URL: 'http://example.com' })).rejects.toThrow(
+      'PUBLIC_URL: must be https with AUTH=oauth',
+    );
+    await expect(load({ AUTH, DATABASE_URL: 'postgres://db/mooring' })).rejects.toThrow('ENCRYPTION_KEY');
+    for (const PUBLIC_URL of ['https://example.com', 'http://127.0.0.1:8080', ''])
+      expect((await load({ AUTH, PUBLIC_URL })).config.signIn.auth).toBe('oauth');
+  });
+
   it('say what is wrong with where Redis is, without its password', async () => {
     const problems = await problemsOf({ REDIS_URL: 'redis+cluster://:hunter2@a,b/3' });
     expect(problems['REDIS_URL']).toContain('a cluster has only number 0');

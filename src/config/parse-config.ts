@@ -95,6 +95,7 @@ function checkTogether(
   const { server, storage, credentials, edge, sessions, signIn } = values;
   const isHttp = server.transport === 'http';
   // What one instance seals, others and later ones must open.
+  const isIssuer = isHttp && signIn.auth === 'oauth';
   const isSignInShared = signIn.auth === 'oauth' && storage.databaseUrl !== undefined;
   const needsKey =
     credentials.environment === 'production' || storage.redisUrl !== undefined || isSignInShared;
@@ -120,6 +121,17 @@ function checkTogether(
       problem: `required when HOST is ${server.host}: the URL that clients use, e.g. https://mcp.example.com`,
     },
     {
+      of: ['publicUrl', 'auth', 'transport'],
+      isBroken: isIssuer && server.publicUrl !== undefined && new URL(server.publicUrl).pathname !== '/',
+      problem: 'must have no path with AUTH=oauth: it is the issuer, whose metadata is at the root',
+    },
+    {
+      of: ['publicUrl', 'auth', 'transport'],
+      isBroken: isIssuer && server.publicUrl !== undefined && isPlain(new URL(server.publicUrl)),
+      problem:
+        'must be https with AUTH=oauth, or on loopback: passwords and tokens go there. OAuth 2.1, section 1.5',
+    },
+    {
       of: ['allowAnyOrigin', 'allowedOrigins'],
       isBroken: edge.allowAnyOrigin && edge.allowedOrigins.length > 0,
       problem: 'contradicts ALLOWED_ORIGINS: set one of them',
@@ -138,6 +150,10 @@ function checkTogether(
   return rules
     .filter(({ of, isBroken }) => isBroken && !of.some((name) => failed.has(name)))
     .map(({ of: [name = ''], problem }) => ({ setting: raw.get(name)?.from ?? toVariable(name), problem }));
+}
+
+function isPlain({ protocol, hostname }: URL): boolean {
+  return protocol === 'http:' && !isLoopback(hostname);
 }
 
 function toVariable(name: string): string {

@@ -1,49 +1,29 @@
 /** `mooring start --auth oauth` with nothing else configured: clients that know a URL get in, through a real browser. */
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { startBrowser, type TestBrowser } from '../browser.ts';
 import { type MooringProcess, runMooring, startMooring } from './mooring-process.ts';
+import { createPerson, type Person } from './person.ts';
 import { createSigningInClient, type SigningInClient, signingInKinds } from './signing-in-client.ts';
 
 const patience = { timeout: 40_000, interval: 200 };
 
 let host: MooringProcess;
-let browser: TestBrowser;
-let password: string;
+let person: Person;
 
 beforeAll(async () => {
   host = await startMooring({ environment: { AUTH: 'oauth', ACCESS_TOKEN_TTL_SECONDS: '10' } });
-  password = /password {2}(\S+)/.exec(host.read().out)?.[1] ?? '';
-  browser = await startBrowser();
+  person = await createPerson(host);
 });
 afterAll(async () => {
-  await browser?.close();
+  await person?.close();
   await host?.dispose();
 });
-
-/** Signs in where that is asked, and allows what is asked. */
-async function allow(url: URL): Promise<void> {
-  const page = await browser.context.newPage();
-  try {
-    await page.goto(url.href);
-    if ((await page.locator('input[name=password]').count()) > 0) {
-      await page.fill('input[name=name]', 'admin');
-      await page.fill('input[name=password]', password);
-      await page.click('button[value=continue], button[type=submit]');
-    }
-    await page.click('button[value=allow]');
-    await page.waitForSelector('#back');
-    expect(await page.textContent('#back')).toBe('signed in');
-  } finally {
-    await page.close();
-  }
-}
 
 describe.each(signingInKinds)('%s', (kind) => {
   let client: SigningInClient;
   afterAll(() => client?.close());
 
   test('signs in with nothing but the URL, and asks for no more than reading', async () => {
-    client = await createSigningInClient(kind, host.url, allow);
+    client = await createSigningInClient(kind, host.url, person.allow);
     await client.connect();
     expect(client.visits).toHaveLength(1);
     expect(client.visits[0]?.searchParams.get('scope')?.split(' ')).not.toContain('notes:write');
@@ -67,7 +47,7 @@ describe.each(signingInKinds)('%s', (kind) => {
 });
 
 test('who is switched off is out', async () => {
-  const client = await createSigningInClient('SDK v1', host.url, allow);
+  const client = await createSigningInClient('SDK v1', host.url, person.allow);
   await client.connect();
   const token = client.tokens?.access_token ?? '';
   const ask = (): Promise<Response> =>
@@ -86,7 +66,7 @@ test('who is switched off is out', async () => {
   expect(done.code).toBe(0);
   await vi.waitFor(async () => expect((await ask()).status).toBe(401), patience);
   const { out, error } = host.read();
-  for (const secret of [token, client.tokens?.refresh_token ?? '?', password])
+  for (const secret of [token, client.tokens?.refresh_token ?? '?', person.password])
     expect(`${error}${out.replace(/password {2}\S+/, '')}`).not.toContain(secret);
   await client.close();
 });

@@ -24,6 +24,8 @@ export interface SigningInClient {
   readonly visits: URL[];
   /** As the token endpoint answered last. */
   readonly tokens: { readonly access_token: string; readonly refresh_token?: string } | undefined;
+  /** As it registered. */
+  readonly clientId: string;
   /** Connects anew, signing in when that is needed. */
   connect(): Promise<void>;
   /** Calls a tool; signs in anew when the server asks for more. */
@@ -108,6 +110,9 @@ export async function createSigningInClient(
     visits,
     get tokens() {
       return memory.get('tokens') as Tokens | undefined;
+    },
+    get clientId() {
+      return (memory.get('client') as { readonly client_id: string }).client_id;
     },
     connect,
     callTool: (name, args) =>

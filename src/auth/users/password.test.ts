@@ -31,11 +31,3 @@ test.each([
 ])('a password that is %s is refused', async (_, tried) => {
   await expect(hashPassword(tried)).rejects.toMatchObject({ code: 'request_invalid' });
 });
-
-test('attempts wait for their turn, and too many are told to come again', async () => {
-  const attempts = await Promise.allSettled(Array.from({ length: 70 }, () => isPassword('x', undefined)));
-  const refused = attempts.filter(({ status }) => status === 'rejected');
-  expect(refused).toHaveLength(4);
-  for (const each of refused) expect(each).toMatchObject({ reason: { code: 'rate_limited', status: 429 } });
-  expect(await isPassword('x', undefined)).toBe(false);
-});

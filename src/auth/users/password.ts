@@ -4,6 +4,7 @@
  */
 import { randomBytes, scrypt, timingSafeEqual, type ScryptOptions } from 'node:crypto';
 import { RequestError } from '../../errors.ts';
+import { createBoundedTurns } from '../../lib/bounded-turns.ts';
 
 /** The shortest password that is taken. NIST SP 800-63B-4, section 3.1.1.2, where it is the only factor. */
 export const minPasswordLength = 15;
@@ -23,8 +24,7 @@ const hashPattern = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-
 /** Somebody's who is not there: judging them takes as long. */
 const nobody = `$scrypt$ln=${cost.logN},r=${cost.r},p=${cost.p}$${'A'.repeat(22)}$${'A'.repeat(43)}`;
 
-let running = 0;
-const waiting: (() => void)[] = [];
+const takeTurn = createBoundedTurns({ maxRunning, maxWaiting });
 
 /**
  * @returns the hash with its salt and its cost, at most 128 ASCII characters
@@ -69,31 +69,19 @@ async function derive(
   { logN, r, p }: { readonly logN: number; readonly r: number; readonly p: number },
 ): Promise<Buffer> {
   const options: ScryptOptions = { N: 2 ** logN, r, p, maxmem: 2 * 128 * r * 2 ** logN };
-  await takeTurn();
-  try {
-    // Typed on different keyboards, the same characters may be different code points. RFC 8265, section 4.2.
-    return await new Promise((resolve, reject) => {
-      scrypt(password.normalize('NFC'), salt, hashBytes, options, (error, key) => {
-        if (error === null) resolve(key);
-        else reject(error);
-      });
-    });
-  } finally {
-    const next = waiting.shift();
-    if (next === undefined) running -= 1;
-    // The turn is handed on: nobody can come between.
-    else next();
-  }
-}
-
-async function takeTurn(): Promise<void> {
-  if (running < maxRunning) {
-    running += 1;
-    return;
-  }
-  if (waiting.length >= maxWaiting)
-    throw new RequestError('rate_limited', 'Too many people sign in at this moment: try again soon', {
-      headers: { 'Retry-After': '5' },
-    });
-  await new Promise<void>((resolve) => waiting.push(resolve));
+  // Typed on different keyboards, the same characters may be different code points. RFC 8265, section 4.2.
+  const text = password.normalize('NFC');
+  const derived = takeTurn(
+    () =>
+      new Promise<Buffer>((resolve, reject) => {
+        scrypt(text, salt, hashBytes, options, (error, key) => {
+          if (error === null) resolve(key);
+          else reject(error);
+        });
+      }),
+  );
+  if (derived !== undefined) return derived;
+  throw new RequestError('rate_limited', 'Too many people sign in at this moment: try again soon', {
+    headers: { 'Retry-After': '5' },
+  });
 }
