@@ -38,7 +38,7 @@ import { serveStdio } from './mcp/stdio-connection.ts';
 import type { McpServerFactory } from './sdk/index.ts';
 import type { Sharing } from './sessions/sharing.ts';
 import { openSharing, type SharingOptions, toSealingKeys } from './sharing.ts';
-import { createSignIn, type SignIn } from './sign-in.ts';
+import { createSignIn } from './sign-in.ts';
 import { createTokenSide } from './token-side.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 

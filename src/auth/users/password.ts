@@ -32,7 +32,7 @@ const takeTurn = createBoundedTurns({ maxRunning, maxWaiting });
  *   wait
  */
 export async function hashPassword(password: string): Promise<string> {
-  const { length } = [...password];
+  const { length } = Array.from(password);
   if (length < minPasswordLength || length > maxPasswordLength) {
     throw new RequestError(
       'request_invalid',
