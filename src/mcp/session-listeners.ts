@@ -3,7 +3,7 @@
  * their standalone stream in the event log; the connections read it from there.
  */
 import type { SessionRecord } from '../sessions/session-store.ts';
-import { concernsTenant, toNotification } from './change-feed.ts';
+import { allChanges, concernsTenant, listsToldBy, toNotification } from './change-feed.ts';
 import type { ServerChange } from './dispatch-target.ts';
 import type { Engine } from './engine.ts';
 import { renderMessage } from './json-rpc.ts';
@@ -30,6 +30,8 @@ interface Listener {
   forgetTimer: NodeJS.Timeout | undefined;
   /** Resolves when `session` is as the store has it. */
   refreshed: Promise<void>;
+  /** Ends hearing of it when changes may have been lost. */
+  stopLost: () => void;
   unsubscribe: () => Promise<void>;
 }
 
@@ -42,11 +44,11 @@ const left = 'left ';
 export class SessionListeners {
   readonly #engine: Engine;
   readonly #bySession = new Map<string, Listener>();
-  readonly #stopHearing: readonly (() => void)[];
+  readonly #stopHearing: () => void;
 
   constructor(engine: Engine) {
     this.#engine = engine;
-    const stopChanges = engine.changes.subscribe((change) => {
+    this.#stopHearing = engine.changes.subscribe((change) => {
       for (const listener of this.#bySession.values()) {
         if (!listener.isCollecting) continue;
         this.#tell(listener, change).catch((error: unknown) => {
@@ -54,11 +56,6 @@ export class SessionListeners {
         });
       }
     });
-    // Word that its subscriptions changed may have been lost. That it ended, or has events, its streams see themselves.
-    const stopGaps = engine.bus.onGap(() => {
-      for (const listener of this.#bySession.values()) listener.refreshed = this.#refresh(listener);
-    });
-    this.#stopHearing = [stopChanges, stopGaps];
   }
 
   /** The session as it was last seen. */
@@ -99,7 +96,7 @@ export class SessionListeners {
   }
 
   close(): void {
-    for (const stop of this.#stopHearing) stop();
+    this.#stopHearing();
     for (const listener of this.#bySession.values()) this.#forget(listener);
   }
 
@@ -110,6 +107,7 @@ export class SessionListeners {
       isCollecting: true,
       forgetTimer: undefined,
       refreshed: Promise.resolve(),
+      stopLost: () => {},
       unsubscribe: async () => {},
     };
     const unsubscribe = await this.#engine.bus.subscribe(`session.${session.id}`, (message) => {
@@ -122,6 +120,7 @@ export class SessionListeners {
       return known;
     }
     listener.unsubscribe = unsubscribe;
+    listener.stopLost = this.#engine.changes.onLost(() => this.#tellAll(listener));
     this.#bySession.set(session.id, listener);
     return listener;
   }
@@ -159,12 +158,26 @@ export class SessionListeners {
     const { session } = listener;
     const isWanted = change.kind === 'list_changed' || session.subscriptions.includes(change.uri);
     if (!isWanted || !concernsTenant(change, session.tenantId)) return;
-    const id = await this.#engine.events.append(
-      session.id,
-      standalone,
-      renderMessage(toNotification(change)),
-    );
-    if (id !== undefined) await this.#engine.bus.publish(`session.${session.id}`, standalone);
+    if (await this.#append(session.id, change))
+      await this.#engine.bus.publish(`session.${session.id}`, standalone);
+  }
+
+  /** Messages may have been lost: of changes, and that what the session subscribes to is another. */
+  async #tellAll(listener: Listener): Promise<void> {
+    const session = await this.#engine.sessions.load(listener.session.id);
+    // That it ended its connections see themselves.
+    if (session === undefined) return;
+    listener.session = session;
+    if (!listener.isCollecting) return;
+    for (const change of allChanges(listsToldBy(this.#engine.target.capabilities), session.subscriptions))
+      if (!(await this.#append(session.id, change))) return;
+    await this.#engine.bus.publish(`session.${session.id}`, standalone);
+  }
+
+  /** @returns false when the session ended */
+  async #append(sessionId: string, change: ServerChange): Promise<boolean> {
+    const text = renderMessage(toNotification(change));
+    return (await this.#engine.events.append(sessionId, standalone, text)) !== undefined;
   }
 
   async #refresh(listener: Listener): Promise<void> {
@@ -195,6 +208,7 @@ export class SessionListeners {
 
   #forget(listener: Listener): void {
     clearTimeout(listener.forgetTimer);
+    listener.stopLost();
     if (this.#bySession.get(listener.session.id) === listener) this.#bySession.delete(listener.session.id);
     void listener.unsubscribe();
   }
