@@ -95,6 +95,43 @@ test('it reads at once what came to the streams that are open, without waiting f
   await until(() => written.includes('missed'), 'the event');
 });
 
+/** A client that comes back with the place where an instance that is no more left it. */
+async function resumeElsewhere(previous: 'gone' | 'there') {
+  const stores = createSharedStores();
+  await stores.sessions.create({ ...session, subscriptions: ['notes://1'] });
+  const place = (await stores.events.append(session.id, 'g', '')) ?? '';
+  if (previous === 'there')
+    await stores.bus.subscribe(`session.${session.id}`, (message) => {
+      if (message === 'collects test') void stores.bus.publish(`session.${session.id}`, 'yielded to test');
+    });
+  const { engine } = await createTestEngine(definition, { shared: stores });
+  const written: string[] = [];
+  const sink: EventSink = {
+    isOpen: true,
+    send: ({ data }) => (data === '' ? true : written.push(data) > 0),
+    keepAlive: () => {},
+    end: () => {},
+    onClose: () => {},
+  };
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  (await createSessionStreams(engine).open(session, principal, place)).attach(sink);
+  await vi.advanceTimersByTimeAsync(5000);
+  return written;
+}
+
+test('it tells a client that comes back everything, when nobody says that they collected for it', async () => {
+  expect((await resumeElsewhere('gone')).map(toMethod)).toEqual([
+    'tools/list_changed',
+    'resources/list_changed',
+    'resources/updated',
+  ]);
+});
+
+test('it tells a client that comes back nothing new, when who collected for it says so', async () => {
+  expect(await resumeElsewhere('there')).toEqual([]);
+});
+
 test('it ends the streams of a session that ended meanwhile', async () => {
   const { stores, sink, tellGap } = await openStream();
   await stores.sessions.end(session.id);

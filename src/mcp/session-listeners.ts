@@ -13,6 +13,8 @@ import type { SessionTail } from './session-tail.ts';
 export const standalone = 'g';
 /** How long a session's standalone stream goes on collecting after its connection was lost. */
 const collectAfterCloseMs = 60_000;
+/** How long who collected before has to say so. After that nobody did, and changes may have been lost. */
+const handOverMs = 1000;
 /** Most sessions that collect without a connection, on one instance. */
 const maxCollecting = 10_000;
 
@@ -30,6 +32,8 @@ interface Listener {
   forgetTimer: NodeJS.Timeout | undefined;
   /** Resolves when `session` is as the store has it. */
   refreshed: Promise<void>;
+  /** Runs while it is not known whether anybody collected before. */
+  doubtTimer: NodeJS.Timeout | undefined;
   /** Ends hearing of it when changes may have been lost. */
   stopLost: () => void;
   unsubscribe: () => Promise<void>;
@@ -37,6 +41,8 @@ interface Listener {
 
 /** On `session.<id>`: an instance collects from now on. */
 const collects = 'collects ';
+/** On `session.<id>`: who collected until now does so no more, and that instance does. */
+const yielded = 'yielded to ';
 /** On `session.<id>`: the instance that collects has no connection any more; the last one had reached this event. */
 const left = 'left ';
 
@@ -65,7 +71,9 @@ export class SessionListeners {
 
   /** @param isNew the connection goes on where the one before it is, if there is one; otherwise it has a place of its own */
   async join(session: SessionRecord, tail: SessionTail, isNew: boolean): Promise<void> {
-    const listener = this.#bySession.get(session.id) ?? (await this.#add(session));
+    const known = this.#bySession.get(session.id);
+    const wasCollecting = known?.isCollecting === true;
+    const listener = known ?? (await this.#add(session));
     if (tail.isClosed) {
       if (listener.tails.length === 0) this.#forgetLater(listener);
       return;
@@ -76,7 +84,21 @@ export class SessionListeners {
     if (isNew && older !== undefined && listener.isCollecting) tail.takeOver(older.cursor);
     listener.session = session;
     listener.tails.push(tail);
+    // Before word of it goes out: the answer may be quick.
+    if (!isNew && !wasCollecting) this.#doubt(listener);
     await this.#collect(listener);
+  }
+
+  /** The instance that collected before may be gone, and with it what it had not stored. */
+  #doubt(listener: Listener): void {
+    clearTimeout(listener.doubtTimer);
+    listener.doubtTimer = setTimeout(() => {
+      listener.doubtTimer = undefined;
+      this.#tellAll(listener).catch((error: unknown) => {
+        this.#engine.logger.error('mcp.change_not_told', { kind: 'all' }, error);
+      });
+    }, handOverMs);
+    listener.doubtTimer.unref();
   }
 
   /** Another connection of the session takes over; without one, messages are collected for a while. */
@@ -106,6 +128,7 @@ export class SessionListeners {
       tails: [],
       isCollecting: true,
       forgetTimer: undefined,
+      doubtTimer: undefined,
       refreshed: Promise.resolve(),
       stopLost: () => {},
       unsubscribe: async () => {},
@@ -132,8 +155,9 @@ export class SessionListeners {
     else if (message === standalone) {
       if (listener.isCollecting) tails.at(-1)?.pump();
     } else if (message.startsWith(collects)) {
-      if (message.slice(collects.length) !== this.#engine.instanceId) this.#yield(listener);
-    } else if (message.startsWith(left) && !listener.isCollecting) {
+      this.#yield(listener, message.slice(collects.length));
+    } else if (message === yielded + this.#engine.instanceId) this.#trust(listener);
+    else if (message.startsWith(left) && !listener.isCollecting) {
       tails.at(-1)?.takeOver(message.slice(left.length));
       this.#collect(listener).catch((error: unknown) => {
         this.#engine.logger.error('mcp.stream_failed', {}, error);
@@ -141,14 +165,24 @@ export class SessionListeners {
     }
   }
 
+  #trust(listener: Listener): void {
+    clearTimeout(listener.doubtTimer);
+    listener.doubtTimer = undefined;
+  }
+
   async #collect(listener: Listener): Promise<void> {
     listener.isCollecting = true;
     await this.#engine.bus.publish(`session.${listener.session.id}`, collects + this.#engine.instanceId);
   }
 
-  /** Another instance collects now. */
-  #yield(listener: Listener): void {
+  /** An instance collects now: another one, or this one. */
+  #yield(listener: Listener, collector: string): void {
+    if (collector === this.#engine.instanceId) return;
+    // Who is in doubt itself leaves the other in doubt.
+    if (listener.isCollecting && listener.doubtTimer === undefined)
+      this.#publish(listener, yielded + collector);
     listener.isCollecting = false;
+    this.#trust(listener);
     listener.tails.at(-1)?.pause();
     if (listener.tails.length === 0) this.#forget(listener);
   }
@@ -208,6 +242,7 @@ export class SessionListeners {
 
   #forget(listener: Listener): void {
     clearTimeout(listener.forgetTimer);
+    clearTimeout(listener.doubtTimer);
     listener.stopLost();
     if (this.#bySession.get(listener.session.id) === listener) this.#bySession.delete(listener.session.id);
     void listener.unsubscribe();
