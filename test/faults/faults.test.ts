@@ -24,6 +24,11 @@ import { failWithinMs, type Outcome, recoverWithinMs, type Scene, startScene, wa
 const unansweredQuestion = 'The client did not answer within 5000 ms';
 /** What a caller is told by the balancer when an instance is gone. */
 const gone = 'HTTP 502';
+/**
+ * Calls, of many hundreds, that a balancer which was not told of a stop may send on a connection in the very moment in which
+ * it ends, or while the machine gives nobody a turn. See "What is promised" in the guide to sessions.
+ */
+const mostUnluckyCalls = 3;
 /** What a caller is told whose instance died under its call. */
 const deathKinds = [gone, 'connection lost', 'instance_lost', unansweredQuestion];
 /** What a caller is told while Redis is away. */
@@ -98,7 +103,9 @@ describe('a fleet on one Redis', () => {
         await scene.fleet.replace(index);
       }
     });
-    expectSound(outcome, []);
+    expectSound(outcome, [gone]);
+    expect(outcome.tally.failed[gone]?.length ?? 0).toBeLessThanOrEqual(mostUnluckyCalls);
+    // None of them ran: whoever is told so may call again.
     expect(outcome.tally.unanswered).toEqual([]);
     expectSessionsKept(outcome);
   });
