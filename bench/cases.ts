@@ -92,6 +92,13 @@ const families: readonly Family[] = [
     legacyNote: '2025-06-18, its session managers on Redis, SSE answers',
   },
   {
+    server: 'tmcp-redis-3',
+    instances: 3,
+    toServer: (tools) => ({ ...toPeer('tmcp', 'redis')(tools), needsRedis: true }),
+    legacy: [20],
+    legacyNote: 'the same from three instances, each call at the next one; the CPU of all three',
+  },
+  {
     server: 'fastmcp',
     toServer: toPeer('fastmcp'),
     legacy: everySize,
@@ -130,7 +137,14 @@ export function listCases(): readonly BenchCase[] {
     era: 'modern',
     note: 'node:http, JSON in and out',
   };
-  return [bare, ...families.flatMap(toCases)];
+  const bareOfThree: BenchCase = {
+    ...bare,
+    name: `${bareName}-3`,
+    serverKey: `${bareName}-3`,
+    instances: 3,
+    note: 'the same from three processes: what having three costs by itself',
+  };
+  return [bare, bareOfThree, ...families.flatMap(toCases)];
 }
 
 /**

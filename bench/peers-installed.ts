@@ -1,17 +1,17 @@
-/** Installs the peers the first time, so that nobody needs to know that they have a folder of their own. */
+/** Installs the peers where they are missing or others than wanted, so that nobody needs to know of their folder. */
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { benchFolder } from './cases.ts';
 
 const installTimeoutMs = 300_000;
 
 /**
- * Runs `npm ci` in the benchmark's folder when it has no packages yet.
+ * Runs `npm ci` in the benchmark's folder unless it has the packages that its package file names.
  *
  * @returns what went wrong, or `undefined`; the run goes on without peers
  */
 export async function installPeers(report: (line: string) => void): Promise<string | undefined> {
-  if (existsSync(`${benchFolder}node_modules/.package-lock.json`)) return undefined;
+  if (areInstalled()) return undefined;
   report('installing the peers (npm ci in bench/, once)');
   return new Promise((resolve) => {
     // Standard output belongs to the report.
@@ -31,4 +31,19 @@ export async function installPeers(report: (line: string) => void): Promise<stri
       resolve(code === 0 ? undefined : `npm ci failed with ${code}: ${complaints.trim()}`),
     );
   });
+}
+
+function areInstalled(): boolean {
+  const { dependencies } = readManifest('') as { readonly dependencies: Readonly<Record<string, string>> };
+  return Object.entries(dependencies).every(
+    ([name, version]) => readManifest(`node_modules/${name}/`)?.version === version,
+  );
+}
+
+function readManifest(folder: string): { readonly version?: string } | undefined {
+  try {
+    return JSON.parse(readFileSync(`${benchFolder}${folder}package.json`, 'utf8')) as { version?: string };
+  } catch {
+    return undefined;
+  }
 }

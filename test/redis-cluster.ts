@@ -43,29 +43,43 @@ export async function startRedisCluster(): Promise<RedisCluster> {
       await nodes[index]?.control.sendCommand(['CLUSTER', 'ADDSLOTSRANGE', ...range]);
     await vi.waitUntil(async () => (await Promise.all(nodes.map(knowsAll))).every(Boolean), waitMs);
     await nodes[3]?.control.sendCommand(['CLUSTER', 'REPLICATE', nodes[0]?.id ?? '']);
+    await vi.waitUntil(async () => (await Promise.all(nodes.map(knowsReplica))).every(Boolean), waitMs);
+    await vi.waitUntil(async () => hasItsMasterData(nodes[3]), waitMs);
   } catch (error) {
     await stop();
     throw error;
   }
   const ownerOf = async (key: string): Promise<ClusterNode> => {
-    const slot = toSlot(key);
     for (const node of nodes) {
-      const owned = await node.control.sendCommand<unknown>(['CLUSTER', 'SLOTS']);
-      // Rows of first slot, last slot and nodes, the master first.
-      for (const [first, last, [, port]] of owned as [number, number, [string, number]][]) {
-        const owner = nodes.find(({ server }) => server.port === port);
-        if (first <= slot && slot <= last && owner !== undefined) return owner;
-      }
+      const port = await findOwnerPort(node, toSlot(key));
+      const owner = nodes.find(({ server }) => server.port === port);
+      if (owner !== undefined) return owner;
     }
-    throw new Error(`nobody has slot ${slot}`);
+    throw new Error(`nobody has the slot of ${key}`);
   };
   return {
     url: `redis+cluster://${nodes.map(({ server }) => `127.0.0.1:${server.port}`).join(',')}`,
     nodes,
     ownerOf,
-    moveSlot: async (key, to) => moveSlot(toSlot(key), { from: await ownerOf(key), to }),
+    moveSlot: async (key, to) => {
+      await moveSlot(toSlot(key), { from: await ownerOf(key), to });
+      // Until all know it, one of them may refuse its vote to a replica that still claims the slot.
+      const know = async (): Promise<boolean> => {
+        const ports = await Promise.all(nodes.map((node) => findOwnerPort(node, toSlot(key))));
+        return ports.every((port) => port === to.server.port);
+      };
+      await vi.waitUntil(know, waitMs);
+    },
     stop,
   };
+}
+
+/** Whose the slot is as one node knows it. */
+async function findOwnerPort({ control }: ClusterNode, slot: number): Promise<number | undefined> {
+  const owned = await control.sendCommand<unknown>(['CLUSTER', 'SLOTS']);
+  // Rows of first slot, last slot and nodes, the master first.
+  const rows = owned as [number, number, [string, number]][];
+  return rows.find(([first, last]) => first <= slot && slot <= last)?.[2][1];
 }
 
 async function startNode(first: ClusterNode | undefined): Promise<ClusterNode> {
@@ -77,6 +91,9 @@ async function startNode(first: ClusterNode | undefined): Promise<ClusterNode> {
       // A busy machine lets a node wait for its turn; that is not its death.
       ['cluster-node-timeout', '2000'],
       ['cluster-require-full-coverage', 'no'],
+      // The replica stays with its master, and may take its place however long it had to wait for its turn.
+      ['cluster-allow-replica-migration', 'no'],
+      ['cluster-replica-validity-factor', '0'],
     ],
   });
   const control = createClient({ url: server.url }) as RedisClientType;
@@ -91,6 +108,17 @@ async function knowsAll({ control }: ClusterNode): Promise<boolean> {
   const slots = await control.sendCommand<readonly unknown[]>(['CLUSTER', 'SLOTS']);
   const info = await control.sendCommand<string>(['CLUSTER', 'INFO']);
   return slots.length === ranges.length && info.includes('cluster_known_nodes:4');
+}
+
+/** Others give their vote only to one they know as the replica. */
+async function knowsReplica({ control }: ClusterNode): Promise<boolean> {
+  const rows = await control.sendCommand<string>(['CLUSTER', 'NODES']);
+  return rows.split('\n').filter((row) => row.includes('slave')).length === 1;
+}
+
+async function hasItsMasterData(replica: ClusterNode | undefined): Promise<boolean> {
+  const info = await replica?.control.sendCommand<string>(['INFO', 'replication']);
+  return info?.includes('master_link_status:up') ?? false;
 }
 
 async function moveSlot(

@@ -148,10 +148,11 @@ describe('a durable stream', () => {
       read: events.read.bind(events),
       end: events.end.bind(events),
       close: events.close.bind(events),
-      append: async (...given: Parameters<typeof events.append>) => {
-        const id = await events.append(...given);
-        first ??= id;
-        return id;
+      append: events.append.bind(events),
+      appendAll: async (...given: Parameters<typeof events.appendAll>) => {
+        const ids = await events.appendAll(...given);
+        first ??= ids?.[0];
+        return ids;
       },
     };
     const stream = createDurableStream({
@@ -204,7 +205,7 @@ describe('a durable stream', () => {
     };
     const errors: unknown[] = [];
     const stream = createDurableStream({
-      log: { append: away, read: away, end: away, close: () => events.close() },
+      log: { append: away, appendAll: away, read: away, end: away, close: () => events.close() },
       bus,
       sessionId: 's',
       streamId: 'c',
@@ -214,11 +215,46 @@ describe('a durable stream', () => {
     const sink = createSink();
     stream.attach(sink);
     stream.write('one');
+    await until(() => sink.events.length === 1, 'the first');
     stream.write('two');
+    await until(() => sink.events.length === 2, 'the second, which nobody tries to store');
+    expect(errors).toHaveLength(1);
     void stream.finish('result');
     await until(() => !sink.isOpen, 'the end');
     expect(sink.events).toEqual([{ data: 'one' }, { data: 'two' }, { data: 'result' }]);
     expect(errors).toHaveLength(2);
+  });
+
+  it('goes to the log in one trip with what is said before the log is free', async () => {
+    const { events, bus } = createSharedStores();
+    const trips: number[] = [];
+    const stream = createDurableStream({
+      log: {
+        append: events.append.bind(events),
+        appendAll: (session, stream, texts, options) => {
+          trips.push(texts.length);
+          return events.appendAll(session, stream, texts, options);
+        },
+        read: events.read.bind(events),
+        end: events.end.bind(events),
+        close: () => events.close(),
+      },
+      bus,
+      sessionId: 's',
+      streamId: 'c',
+      primeRetryMs: 7,
+      onError: (error) => {
+        throw error;
+      },
+    });
+    const sink = createSink();
+    stream.attach(sink);
+    for (const text of ['one', 'two']) stream.write(text);
+    await until(() => sink.events.length === 3, 'the first trip');
+    void stream.finish('result');
+    await until(() => !sink.isOpen, 'the end');
+    expect(dataOf(sink)).toEqual(['', 'one', 'two', 'result']);
+    expect(trips).toEqual([3, 1]);
   });
 
   it('is written whole to a connection that comes late', async () => {

@@ -222,14 +222,28 @@ export function createDurableStream(options: DurableStreamOptions): CallStream {
     }
   };
   const store = createPatientAppend(options, (data) => send({ data }));
-  const append = (data: string, parts: { retryMs?: number; isTerminal?: boolean } = {}): void => {
-    const { retryMs, isTerminal = false } = parts;
+  /** What is said before the log is free again: the priming event and the first message are one trip to it. */
+  let batch: UnstoredEvent[] | undefined;
+  const flush = async (events: readonly UnstoredEvent[]): Promise<void> => {
+    const ids = await store(events);
+    if (ids === undefined) return;
+    for (const [index, { data, retryMs }] of events.entries()) {
+      send({ id: ids[index] as string, data, ...(retryMs === undefined ? {} : { retryMs }) });
+    }
+    // For whoever reads the stream elsewhere; nobody here waits for that.
+    bus.publish(`session.${sessionId}`, streamId).catch(options.onError);
+  };
+  const append = (event: UnstoredEvent): void => {
+    if (batch !== undefined) {
+      batch.push(event);
+      return;
+    }
+    const own = [event];
+    batch = own;
     tail = tail
-      .then(async () => {
-        const id = await store(data, isTerminal);
-        if (id === undefined) return;
-        send({ id, data, ...(retryMs === undefined ? {} : { retryMs }) });
-        await bus.publish(`session.${sessionId}`, streamId);
+      .then(() => {
+        if (batch === own) batch = undefined;
+        return flush(own);
       })
       .catch(options.onError);
   };
@@ -237,9 +251,11 @@ export function createDurableStream(options: DurableStreamOptions): CallStream {
     isEnded = true;
     sink?.end();
   };
-  if (options.primeRetryMs !== undefined) append('', { retryMs: options.primeRetryMs });
+  if (options.primeRetryMs !== undefined) append({ data: '', retryMs: options.primeRetryMs });
   const primed = tail;
   const afterTail = (then: () => void): void => {
+    // What is said later comes after it.
+    batch = undefined;
     tail = tail.then(then).catch(options.onError);
   };
   return {
@@ -250,10 +266,10 @@ export function createDurableStream(options: DurableStreamOptions): CallStream {
       if (isEnded) sink.end();
     },
     write: (message) => {
-      append(message);
+      append({ data: message });
     },
     finish: (message) => {
-      append(message, { isTerminal: true });
+      append({ data: message, isTerminal: true });
       afterTail(end);
       return tail;
     },
@@ -270,23 +286,36 @@ export function createDurableStream(options: DurableStreamOptions): CallStream {
   };
 }
 
+/** What is to be stored, then sent. */
+interface UnstoredEvent {
+  readonly data: string;
+  readonly retryMs?: number;
+  readonly isTerminal?: boolean;
+}
+
 /** Appends to a log that may be away. While it is for too long, a client that is still there is told all the same. */
 function createPatientAppend(
   { log, sessionId, streamId }: DurableStreamOptions,
   sendUnstored: (data: string) => void,
-): (data: string, isTerminal: boolean) => Promise<string | undefined> {
+): (events: readonly UnstoredEvent[]) => Promise<readonly string[] | undefined> {
   let isAway = false;
-  return async (data, isTerminal) => {
+  const sendAll = (events: readonly UnstoredEvent[]): void => {
+    for (const { data } of events) sendUnstored(data);
+  };
+  return async (events) => {
+    // Only the last can be: nothing is said after it.
+    const isTerminal = events.at(-1)?.isTerminal === true;
     if (isAway && !isTerminal) {
-      sendUnstored(data);
+      sendAll(events);
       return undefined;
     }
     try {
       const waitMs = isAway ? 0 : storeWaitMs;
-      return await log.append(sessionId, streamId, data, { isTerminal, waitMs });
+      const texts = events.map(({ data }) => data);
+      return await log.appendAll(sessionId, streamId, texts, { isTerminal, waitMs });
     } catch (error) {
       isAway = true;
-      sendUnstored(data);
+      sendAll(events);
       throw error;
     }
   };

@@ -4,7 +4,7 @@
 import type { Principal } from '../auth/principal.ts';
 import { ProtocolError, protocolErrorCodes } from '../errors.ts';
 import type { CallStream } from './call-reply.ts';
-import { concernsTenant, toNotification } from './change-feed.ts';
+import { allChanges, concernsTenant, toNotification } from './change-feed.ts';
 import type { ServerChange } from './dispatch-target.ts';
 import type { Engine } from './engine.ts';
 import { isRecord, renderMessage, renderResult } from './json-rpc.ts';
@@ -14,6 +14,8 @@ import { createResultText } from './result-text.ts';
 
 /** Most resource URIs of one subscription. */
 export const maxListenedResources = 1000;
+
+const changingLists = ['tools', 'prompts', 'resources'] as const;
 
 /** What a client wants to hear of, reduced to what the server can tell. */
 export interface ListenFilter {
@@ -93,13 +95,19 @@ export function openListen(
       params: { _meta: meta, notifications: filter },
     }),
   );
+  const tell = (change: ServerChange): void => {
+    stream.write(renderMessage(toNotification(change, meta)));
+  };
   const unsubscribe = engine.changes.subscribe((change) => {
-    if (concernsTenant(change, principal.activeTenantId) && isListenedTo(change, filter, uris)) {
-      stream.write(renderMessage(toNotification(change, meta)));
-    }
+    if (concernsTenant(change, principal.activeTenantId) && isListenedTo(change, filter, uris)) tell(change);
+  });
+  const stopLost = engine.changes.onLost(async () => {
+    const lists = changingLists.filter((list) => filter[`${list}ListChanged`] === true);
+    for (const change of allChanges(lists, uris)) tell(change);
   });
   const close = (): void => {
     unsubscribe();
+    stopLost();
     forgetStream();
   };
   return close;

@@ -3,7 +3,7 @@
  * their standalone stream in the event log; the connections read it from there.
  */
 import type { SessionRecord } from '../sessions/session-store.ts';
-import { concernsTenant, toNotification } from './change-feed.ts';
+import { allChanges, concernsTenant, listsToldBy, toNotification } from './change-feed.ts';
 import type { ServerChange } from './dispatch-target.ts';
 import type { Engine } from './engine.ts';
 import { renderMessage } from './json-rpc.ts';
@@ -13,6 +13,8 @@ import type { SessionTail } from './session-tail.ts';
 export const standalone = 'g';
 /** How long a session's standalone stream goes on collecting after its connection was lost. */
 const collectAfterCloseMs = 60_000;
+/** How long who collected before has to say so. After that nobody did, and changes may have been lost. */
+const handOverMs = 1000;
 /** Most sessions that collect without a connection, on one instance. */
 const maxCollecting = 10_000;
 
@@ -30,11 +32,17 @@ interface Listener {
   forgetTimer: NodeJS.Timeout | undefined;
   /** Resolves when `session` is as the store has it. */
   refreshed: Promise<void>;
+  /** Runs while it is not known whether anybody collected before. */
+  doubtTimer: NodeJS.Timeout | undefined;
+  /** Ends hearing of it when changes may have been lost. */
+  stopLost: () => void;
   unsubscribe: () => Promise<void>;
 }
 
 /** On `session.<id>`: an instance collects from now on. */
 const collects = 'collects ';
+/** On `session.<id>`: who collected until now does so no more, and that instance does. */
+const yielded = 'yielded to ';
 /** On `session.<id>`: the instance that collects has no connection any more; the last one had reached this event. */
 const left = 'left ';
 
@@ -42,11 +50,11 @@ const left = 'left ';
 export class SessionListeners {
   readonly #engine: Engine;
   readonly #bySession = new Map<string, Listener>();
-  readonly #stopHearing: readonly (() => void)[];
+  readonly #stopHearing: () => void;
 
   constructor(engine: Engine) {
     this.#engine = engine;
-    const stopChanges = engine.changes.subscribe((change) => {
+    this.#stopHearing = engine.changes.subscribe((change) => {
       for (const listener of this.#bySession.values()) {
         if (!listener.isCollecting) continue;
         this.#tell(listener, change).catch((error: unknown) => {
@@ -54,11 +62,6 @@ export class SessionListeners {
         });
       }
     });
-    // Word that its subscriptions changed may have been lost. That it ended, or has events, its streams see themselves.
-    const stopGaps = engine.bus.onGap(() => {
-      for (const listener of this.#bySession.values()) listener.refreshed = this.#refresh(listener);
-    });
-    this.#stopHearing = [stopChanges, stopGaps];
   }
 
   /** The session as it was last seen. */
@@ -68,7 +71,9 @@ export class SessionListeners {
 
   /** @param isNew the connection goes on where the one before it is, if there is one; otherwise it has a place of its own */
   async join(session: SessionRecord, tail: SessionTail, isNew: boolean): Promise<void> {
-    const listener = this.#bySession.get(session.id) ?? (await this.#add(session));
+    const known = this.#bySession.get(session.id);
+    const wasCollecting = known?.isCollecting === true;
+    const listener = known ?? (await this.#add(session));
     if (tail.isClosed) {
       if (listener.tails.length === 0) this.#forgetLater(listener);
       return;
@@ -79,7 +84,21 @@ export class SessionListeners {
     if (isNew && older !== undefined && listener.isCollecting) tail.takeOver(older.cursor);
     listener.session = session;
     listener.tails.push(tail);
+    // Before word of it goes out: the answer may be quick.
+    if (!isNew && !wasCollecting) this.#doubt(listener);
     await this.#collect(listener);
+  }
+
+  /** The instance that collected before may be gone, and with it what it had not stored. */
+  #doubt(listener: Listener): void {
+    clearTimeout(listener.doubtTimer);
+    listener.doubtTimer = setTimeout(() => {
+      listener.doubtTimer = undefined;
+      this.#tellAll(listener).catch((error: unknown) => {
+        this.#engine.logger.error('mcp.change_not_told', { kind: 'all' }, error);
+      });
+    }, handOverMs);
+    listener.doubtTimer.unref();
   }
 
   /** Another connection of the session takes over; without one, messages are collected for a while. */
@@ -99,7 +118,7 @@ export class SessionListeners {
   }
 
   close(): void {
-    for (const stop of this.#stopHearing) stop();
+    this.#stopHearing();
     for (const listener of this.#bySession.values()) this.#forget(listener);
   }
 
@@ -109,7 +128,9 @@ export class SessionListeners {
       tails: [],
       isCollecting: true,
       forgetTimer: undefined,
+      doubtTimer: undefined,
       refreshed: Promise.resolve(),
+      stopLost: () => {},
       unsubscribe: async () => {},
     };
     const unsubscribe = await this.#engine.bus.subscribe(`session.${session.id}`, (message) => {
@@ -122,6 +143,7 @@ export class SessionListeners {
       return known;
     }
     listener.unsubscribe = unsubscribe;
+    listener.stopLost = this.#engine.changes.onLost(() => this.#tellAll(listener));
     this.#bySession.set(session.id, listener);
     return listener;
   }
@@ -133,8 +155,9 @@ export class SessionListeners {
     else if (message === standalone) {
       if (listener.isCollecting) tails.at(-1)?.pump();
     } else if (message.startsWith(collects)) {
-      if (message.slice(collects.length) !== this.#engine.instanceId) this.#yield(listener);
-    } else if (message.startsWith(left) && !listener.isCollecting) {
+      this.#yield(listener, message.slice(collects.length));
+    } else if (message === yielded + this.#engine.instanceId) this.#trust(listener);
+    else if (message.startsWith(left) && !listener.isCollecting) {
       tails.at(-1)?.takeOver(message.slice(left.length));
       this.#collect(listener).catch((error: unknown) => {
         this.#engine.logger.error('mcp.stream_failed', {}, error);
@@ -142,14 +165,24 @@ export class SessionListeners {
     }
   }
 
+  #trust(listener: Listener): void {
+    clearTimeout(listener.doubtTimer);
+    listener.doubtTimer = undefined;
+  }
+
   async #collect(listener: Listener): Promise<void> {
     listener.isCollecting = true;
     await this.#engine.bus.publish(`session.${listener.session.id}`, collects + this.#engine.instanceId);
   }
 
-  /** Another instance collects now. */
-  #yield(listener: Listener): void {
+  /** An instance collects now: another one, or this one. */
+  #yield(listener: Listener, collector: string): void {
+    if (collector === this.#engine.instanceId) return;
+    // Who is in doubt itself leaves the other in doubt.
+    if (listener.isCollecting && listener.doubtTimer === undefined)
+      this.#publish(listener, yielded + collector);
     listener.isCollecting = false;
+    this.#trust(listener);
     listener.tails.at(-1)?.pause();
     if (listener.tails.length === 0) this.#forget(listener);
   }
@@ -159,12 +192,26 @@ export class SessionListeners {
     const { session } = listener;
     const isWanted = change.kind === 'list_changed' || session.subscriptions.includes(change.uri);
     if (!isWanted || !concernsTenant(change, session.tenantId)) return;
-    const id = await this.#engine.events.append(
-      session.id,
-      standalone,
-      renderMessage(toNotification(change)),
-    );
-    if (id !== undefined) await this.#engine.bus.publish(`session.${session.id}`, standalone);
+    if (await this.#append(session.id, change))
+      await this.#engine.bus.publish(`session.${session.id}`, standalone);
+  }
+
+  /** Messages may have been lost: of changes, and that what the session subscribes to is another. */
+  async #tellAll(listener: Listener): Promise<void> {
+    const session = await this.#engine.sessions.load(listener.session.id);
+    // That it ended its connections see themselves.
+    if (session === undefined) return;
+    listener.session = session;
+    if (!listener.isCollecting) return;
+    for (const change of allChanges(listsToldBy(this.#engine.target.capabilities), session.subscriptions))
+      if (!(await this.#append(session.id, change))) return;
+    await this.#engine.bus.publish(`session.${session.id}`, standalone);
+  }
+
+  /** @returns false when the session ended */
+  async #append(sessionId: string, change: ServerChange): Promise<boolean> {
+    const text = renderMessage(toNotification(change));
+    return (await this.#engine.events.append(sessionId, standalone, text)) !== undefined;
   }
 
   async #refresh(listener: Listener): Promise<void> {
@@ -195,6 +242,8 @@ export class SessionListeners {
 
   #forget(listener: Listener): void {
     clearTimeout(listener.forgetTimer);
+    clearTimeout(listener.doubtTimer);
+    listener.stopLost();
     if (this.#bySession.get(listener.session.id) === listener) this.#bySession.delete(listener.session.id);
     void listener.unsubscribe();
   }

@@ -8,8 +8,7 @@ import { RequestError } from '../errors.ts';
 import { parseStreamId } from '../sessions/event-log.ts';
 import type { SessionRecord } from '../sessions/session-store.ts';
 import type { EventSink } from './call-reply.ts';
-import { toNotification } from './change-feed.ts';
-import type { ServerChange } from './dispatch-target.ts';
+import { allChanges, listsToldBy, toNotification } from './change-feed.ts';
 import type { Engine } from './engine.ts';
 import { renderMessage } from './json-rpc.ts';
 import { createLostCalls, type LostCalls } from './lost-calls.ts';
@@ -83,7 +82,8 @@ async function openStandalone(
       const next = await engine.events.append(session.id, standalone, '');
       // Nothing can be appended: not the place was lost but the session ended, at another instance.
       if (next === undefined) return undefined;
-      for (const change of allChanges(engine, listeners.find(session.id) ?? session))
+      const { subscriptions } = listeners.find(session.id) ?? session;
+      for (const change of allChanges(listsToldBy(engine.target.capabilities), subscriptions))
         sink.send({ id: next, data: renderMessage(toNotification(change)) });
       return next;
     },
@@ -182,18 +182,4 @@ function sayPlace(
   { sink, cursor }: { readonly sink: EventSink; readonly cursor: string },
 ): void {
   if (canPollStreams(protocolVersion)) sink.send({ id: cursor, data: '', retryMs: limits.retryMs });
-}
-
-function allChanges(engine: Engine, session: SessionRecord): readonly ServerChange[] {
-  const { tools, prompts, resources } = engine.target.capabilities;
-  const lists = [
-    ...(tools?.listChanged === true ? (['tools'] as const) : []),
-    ...(prompts?.listChanged === true ? (['prompts'] as const) : []),
-    ...(resources?.listChanged === true ? (['resources'] as const) : []),
-  ];
-  const { tenantId } = session;
-  return [
-    ...lists.map((list) => ({ kind: 'list_changed', list, tenantId }) as const),
-    ...session.subscriptions.map((uri) => ({ kind: 'resource_updated', uri, tenantId }) as const),
-  ];
 }

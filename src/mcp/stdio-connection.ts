@@ -10,7 +10,7 @@ import type { Principal } from '../auth/principal.ts';
 import { ProtocolError, protocolErrorCodes } from '../errors.ts';
 import type { SessionRecord } from '../sessions/session-store.ts';
 import { CallReply, createPlainStream, type EventSink, toBatchReplies } from './call-reply.ts';
-import { concernsTenant, toNotification } from './change-feed.ts';
+import { allChanges, concernsTenant, listsToldBy, toNotification } from './change-feed.ts';
 import type { ServerChange } from './dispatch-target.ts';
 import type { Engine } from './engine.ts';
 import { type Incoming, isId, parseBody, renderMessage, renderResult } from './json-rpc.ts';
@@ -67,7 +67,7 @@ class StdioConnection {
   readonly #legacy;
   /** Cancellations of this connection find its stateless calls by it. */
   readonly #scope = createScope();
-  readonly #stopTellingChanges: () => void;
+  readonly #stopTellingChanges: readonly (() => void)[];
   /** Replies that a cancellation silences: over stdio a cancelled request gets no response. */
   readonly #replies = new Map<JsonRpcId, { isSilenced: boolean }>();
   readonly #subscriptions = new Map<JsonRpcId, () => void>();
@@ -83,7 +83,10 @@ class StdioConnection {
     this.#output = output;
     this.#modern = createModernProtocol(engine);
     this.#legacy = createLegacyProtocol(engine);
-    this.#stopTellingChanges = engine.changes.subscribe((change) => void this.#tell(change));
+    this.#stopTellingChanges = [
+      engine.changes.subscribe((change) => void this.#tell(change)),
+      engine.changes.onLost(() => this.#tellAll()),
+    ];
     // An open connection is use: its session does not idle away, and ends with it.
     this.#touching = setInterval(() => {
       this.#refreshed = this.#refresh();
@@ -119,7 +122,7 @@ class StdioConnection {
 
   async close(): Promise<void> {
     clearInterval(this.#touching);
-    this.#stopTellingChanges();
+    for (const stop of this.#stopTellingChanges) stop();
     for (const end of this.#subscriptions.values()) end();
     await this.#endSession();
   }
@@ -240,6 +243,15 @@ class StdioConnection {
     if (session === undefined || !concernsTenant(change, session.tenantId)) return;
     if (change.kind === 'resource_updated' && !session.subscriptions.includes(change.uri)) return;
     this.#write(renderMessage(toNotification(change)));
+  }
+
+  /** Messages may have been lost: of changes, and that what the session subscribes to is another. */
+  async #tellAll(): Promise<void> {
+    this.#refreshed = this.#refresh();
+    await this.#refreshed;
+    const uris = this.#session?.subscriptions ?? [];
+    for (const change of allChanges(listsToldBy(this.#engine.target.capabilities), uris))
+      await this.#tell(change);
   }
 
   #answerLegacy(message: JsonRpcRequest, session: SessionRecord, caller: Caller): void {

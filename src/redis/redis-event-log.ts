@@ -9,7 +9,7 @@ import {
 } from '../sessions/event-log.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { RedisConnection } from './redis-connection.ts';
-import { appendEvent } from './scripts/append-event.ts';
+import { appendEvents } from './scripts/append-events.ts';
 import { endStreams } from './scripts/end-streams.ts';
 import { readEvents } from './scripts/read-events.ts';
 import { isSessionId, toSessionKeys } from './session-keys.ts';
@@ -80,27 +80,40 @@ class RedisEventLog implements EventLog {
     data: string,
     options: AppendOptions = {},
   ): Promise<string | undefined> {
+    return (await this.appendAll(sessionId, streamId, [data], options))?.[0];
+  }
+
+  async appendAll(
+    sessionId: string,
+    streamId: string,
+    texts: readonly string[],
+    options: AppendOptions = {},
+  ): Promise<readonly string[] | undefined> {
     if (!isSessionId(sessionId)) return undefined;
+    if (texts.length === 0) return [];
     const keys = toSessionKeys(this.#redis.prefix, sessionId);
-    // Sealed once: the script knows an event that is repeated by its sealed text.
-    const sealed = this.#seal.seal('event', [sessionId, streamId], data);
+    // Sealed once: the script knows events that are repeated by their sealed texts.
+    const sealed = texts.map((data) => this.#seal.seal('event', [sessionId, streamId], data));
     const run = (): Promise<unknown> =>
       this.#redis.runScript(
-        appendEvent,
+        appendEvents,
         [keys.ended, keys.streams, `${keys.streamPrefix}${streamId}`],
         [
           this.#clockArg(),
           streamId,
-          sealed,
           options.isTerminal === true ? '1' : '',
           ...this.#bounds,
           this.#retainMs,
           this.#idleTtlMs,
           keys.streamPrefix,
+          ...sealed,
         ],
       );
     const place = await repeatWhileAway(run, options.waitMs ?? 0);
-    return typeof place === 'string' ? `${streamId}_${place}` : undefined;
+    if (typeof place !== 'string') return undefined;
+    // Of the last one. Stored at once, they are neighbours.
+    const [epoch, last] = place.split('-').map(Number) as [number, number];
+    return texts.map((_, index) => `${streamId}_${epoch}-${last - (texts.length - 1 - index)}`);
   }
 
   async read(sessionId: string, afterEventId: string, limit: number): Promise<LogSlice> {

@@ -1,7 +1,8 @@
 /**
  * Messages to one instance, which must reach it if it lives: each rests in a stream, `<prefix>inbox:{<topic>}`, until
- * the instance has taken it; what goes over the channel of the same topic is only word that there is something. The
- * stream is read at each such word, after each reconnection, and now and then without either.
+ * the instance has taken it. Over the channel of the same topic goes word of it, with the message itself if it is short,
+ * so that it need not be asked for. The stream is read at each such word, after each reconnection, and now and then
+ * without either.
  *
  * An inbox has one owner: the instance that its topic names. Two that subscribed to it would take each other's messages.
  */
@@ -16,6 +17,8 @@ const restMs = 120_000;
 const maxWaiting = 10_000;
 /** Messages taken at once: few, since one may have 1 MiB. */
 const maxTaken = 16;
+/** Longest message that its word carries, in characters: what is longer is not sent twice. */
+const maxCarried = 16_384;
 /** Messages known again, should they come twice: more than can be on their way to one instance. */
 const maxRemembered = 20_000;
 
@@ -23,15 +26,17 @@ const maxRemembered = 20_000;
  * Puts a message into an inbox and sends word.
  *
  * KEYS[1] the inbox. ARGV[1] the channel, ARGV[2] the message, ARGV[3] its rest in milliseconds, ARGV[4] the most that
- * may wait. Result: 1, or 0 when it is full.
+ * may wait, ARGV[5] '1' when its word shall carry it. The word: how many waited before it, its id in the stream and the
+ * message, with spaces between; or nothing. Result: 1, or 0 when it is full.
  * Closes: a message without word of it, or a stream without a time to live, when the sender dies in between.
  */
 const putScript = defineScript(
   'inbox-put',
-  `if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[4]) then return 0 end
-redis.call('XADD', KEYS[1], '*', 'm', ARGV[2])
+  `local waiting = redis.call('XLEN', KEYS[1])
+if waiting >= tonumber(ARGV[4]) then return 0 end
+local id = redis.call('XADD', KEYS[1], '*', 'm', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
-redis.call('PUBLISH', ARGV[1], '')
+redis.call('PUBLISH', ARGV[1], ARGV[5] == '1' and waiting .. ' ' .. id .. ' ' .. ARGV[2] or '')
 return 1`,
   // The owner knows a message that comes twice.
   { isRepeatable: true },
@@ -62,7 +67,8 @@ export async function putIntoInbox(
   put: { readonly topic: string; readonly channel: string; readonly text: string },
 ): Promise<void> {
   const keys = [toInboxKey(redis, put.topic)];
-  const args = [put.channel, put.text, String(restMs), String(maxWaiting)];
+  const isCarried = put.text.length <= maxCarried ? '1' : '';
+  const args = [put.channel, put.text, String(restMs), String(maxWaiting), isCarried];
   const done = await redis.runScript(putScript, keys, args);
   if (done !== 1)
     throw new UpstreamError('redis', 'The instance that waits for this takes nothing at the moment');
@@ -75,6 +81,8 @@ export class RedisInbox {
   readonly #identify: (text: string) => string | undefined;
   readonly #deliver: (text: string) => void;
   readonly #seen = new RecentSet<string>(maxRemembered);
+  /** Delivered, and to be dropped from the stream with the next look. */
+  #handled: string[] = [];
   #isDraining = false;
   #isAsked = false;
   #isClosed = false;
@@ -100,6 +108,21 @@ export class RedisInbox {
     await this.#redis.client.del(this.#key);
   }
 
+  /**
+   * Takes word of a message. Unless everything that waited before it was delivered, it waits for its turn: nothing
+   * overtakes what was sent before it.
+   */
+  hear(word: string): void {
+    const [, waiting, id = '', text = ''] = /^(\d+) (\S+) (.*)$/s.exec(word) ?? [];
+    if (!this.#isDraining && Number(waiting) === this.#handled.length) {
+      this.#handled.push(id);
+      this.#receive(text);
+      // What was delivered is dropped in passing; the next look, which comes soon, drops the rest.
+      if (this.#handled.length < maxTaken) return;
+    }
+    this.drain();
+  }
+
   /** Delivers what is there, soon. Never throws: what cannot be read now is read at the next occasion. */
   drain(): void {
     this.#isAsked = true;
@@ -117,17 +140,19 @@ export class RedisInbox {
   }
 
   async #drainAll(): Promise<void> {
-    let handled: readonly string[] = [];
-    while ((this.#isAsked || handled.length > 0) && !this.#isClosed) {
+    while ((this.#isAsked || this.#handled.length > 0) && !this.#isClosed) {
       this.#isAsked = false;
+      const handled = this.#handled.splice(0, maxTaken);
       // The script returns what XRANGE does.
       const entries = (await this.#redis.runScript(
         takeScript,
         [this.#key],
         [String(maxTaken), ...handled],
       )) as readonly (readonly [id: string, fields: readonly [name: string, text: string]])[];
-      for (const [, [, text]] of entries) this.#receive(text);
-      handled = entries.map(([id]) => id);
+      for (const [id, [, text]] of entries) {
+        this.#receive(text);
+        this.#handled.push(id);
+      }
     }
   }
 

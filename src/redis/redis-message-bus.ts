@@ -146,7 +146,7 @@ class SharedMessageBus implements MessageBus {
           deliver,
         })
       : undefined;
-    const receive = inbox === undefined ? deliver : (): void => inbox.drain();
+    const receive = inbox === undefined ? deliver : (word: string): void => inbox.hear(word);
     const begin = async (): Promise<void> => {
       await inbox?.clear();
       await this.#subscriber.subscribe(this.#toChannel(name), receive);

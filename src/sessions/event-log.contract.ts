@@ -75,6 +75,29 @@ async function append(log: EventLog, streamId: string, data: string, isTerminal 
 }
 
 function describeReading(open: Open): void {
+  it('stores several at once, in their order, as if one after the other', async () => {
+    const { first, last } = await open();
+    const priming = await append(first, 'p', '');
+    const ids = await first.appendAll('s', 'p', ['one', 'two', 'three']);
+    expect(ids).toHaveLength(3);
+    expect(await last.read('s', priming, 10)).toEqual({
+      kind: 'events',
+      events: ['one', 'two', 'three'].map((data, index) => ({ id: ids?.[index], data })),
+      isComplete: false,
+    });
+    expect(await last.read('s', ids?.[1] ?? '', 10)).toMatchObject({ events: [{ data: 'three' }] });
+  });
+
+  it('lets only the last of several be terminal, and takes none after it', async () => {
+    const { first, last } = await open();
+    const ids = await first.appendAll('s', 'p', ['one', 'result'], { isTerminal: true });
+    expect(await last.read('s', ids?.[0] ?? '', 10)).toMatchObject({
+      events: [{ data: 'result' }],
+      isComplete: true,
+    });
+    expect(await last.appendAll('s', 'p', ['late', 'later'])).toBeUndefined();
+  });
+
   it('gives back what followed a cursor on its own stream, in order, at every door', async () => {
     const { first, last } = await open();
     const priming = await append(first, 'p', '');

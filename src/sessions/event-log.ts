@@ -41,6 +41,18 @@ export interface EventLog {
     data: string,
     options?: AppendOptions,
   ): Promise<string | undefined>;
+  /**
+   * Stores several messages at once, all or none, in this order; only the last may be terminal.
+   *
+   * @returns their ids, or `undefined` as for one
+   * @throws UpstreamError as for one
+   */
+  appendAll(
+    sessionId: string,
+    streamId: string,
+    texts: readonly string[],
+    options?: AppendOptions,
+  ): Promise<readonly string[] | undefined>;
   /** Events that follow `afterEventId` on its own stream, oldest first, at most `limit`. */
   read(sessionId: string, afterEventId: string, limit: number): Promise<LogSlice>;
   /** Forgets every stream of a session; later appends to it are refused. */

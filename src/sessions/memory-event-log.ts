@@ -86,6 +86,10 @@ class MemoryEventLog implements EventLog {
     data: string,
     options: { isTerminal?: boolean } = {},
   ): Promise<string | undefined> {
+    return this.#append(sessionId, streamId, data, options.isTerminal === true);
+  }
+
+  #append(sessionId: string, streamId: string, data: string, isTerminal: boolean): string | undefined {
     const now = this.#limits.now();
     this.#sweep(now);
     if (this.#ended.has(sessionId)) return undefined;
@@ -99,13 +103,30 @@ class MemoryEventLog implements EventLog {
     session.events += 1;
     session.bytes += toEventSize(data);
     this.#bytes += toEventSize(data);
-    if (options.isTerminal === true) {
+    if (isTerminal) {
       stream.completedAt = now;
       this.#completePlaces.set(stream, this.#complete.add({ session, stream }));
     }
     if (stream.size > this.#limits.maxEventsPerStream) this.#trim(session, stream);
     this.#shrink(session);
     return toEventId(streamId, this.#lastPosition);
+  }
+
+  async appendAll(
+    sessionId: string,
+    streamId: string,
+    texts: readonly string[],
+    { isTerminal = false }: { isTerminal?: boolean } = {},
+  ): Promise<readonly string[] | undefined> {
+    const ids: string[] = [];
+    for (const [index, data] of texts.entries()) {
+      // Nothing else runs between: a first one that is taken lets all be taken.
+      const isLast = index === texts.length - 1;
+      const id = this.#append(sessionId, streamId, data, isTerminal && isLast);
+      if (id === undefined) return undefined;
+      ids.push(id);
+    }
+    return ids;
   }
 
   async read(sessionId: string, afterEventId: string, limit: number): Promise<LogSlice> {

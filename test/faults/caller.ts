@@ -1,5 +1,8 @@
 /** Those who call the fleet while faults happen, each in its own way, all with one face. */
 import { Client, type FetchLike, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { Client as FirstClient } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport as FirstTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { CallToolResultSchema, ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import {
   initialize,
   isEventStream,
@@ -45,42 +48,94 @@ export interface Sight {
 export const patienceMs = 15_000;
 const retryMs = 50;
 
+/** Its own patience with reconnections must not end before the bound of the tests. */
+const reconnectionOptions = {
+  initialReconnectionDelay: retryMs,
+  maxReconnectionDelay: 4 * retryMs,
+  reconnectionDelayGrowFactor: 2,
+  maxRetries: 1000,
+};
+const elicitation = {};
+const accepted = { action: 'accept' as const, content: { name: 'Ada' } };
+
 /** The SDK's own client. */
 export async function connectSdk(target: Target, era: 'legacy' | 'modern', sight: Sight): Promise<Caller> {
   const client = new Client(
     { name: 'caller', version: '1' },
-    { capabilities: { elicitation: {} }, versionNegotiation: { mode: era === 'legacy' ? 'legacy' : 'auto' } },
+    { capabilities: { elicitation }, versionNegotiation: { mode: era === 'legacy' ? 'legacy' : 'auto' } },
   );
-  const cuts = new Map<unknown, (error: Error) => void>();
-  client.setRequestHandler('elicitation/create', () => ({ action: 'accept', content: { name: 'Ada' } }));
+  const cuts: Cuts = new Map();
+  client.setRequestHandler('elicitation/create', () => accepted);
   await client.connect(
     new StreamableHTTPClientTransport(new URL(target.url), {
       requestInit: { headers: { Authorization: `Bearer ${target.key}` } },
-      // Its own patience with reconnections must not end before the bound of the tests.
-      reconnectionOptions: {
-        initialReconnectionDelay: retryMs,
-        maxReconnectionDelay: 4 * retryMs,
-        reconnectionDelayGrowFactor: 2,
-        maxRetries: 1000,
-      },
+      reconnectionOptions,
       fetch: toSeeing(sight, (call) => cuts.get(call)?.(new Error('terminated'))),
     }),
   );
-  return {
-    name: `SDK v2, ${era}`,
-    era,
-    calls: ['record', 'stream', 'ask'],
-    call: async ({ name, args, onStep }) => {
-      const cut = new Promise<never>((_resolve, reject) => cuts.set(args['call'], reject));
-      const called = client.callTool(
+  return toCaller(`SDK v2, ${era}`, era, {
+    cuts,
+    callTool: ({ name, args, onStep }) =>
+      client.callTool(
         { name, arguments: { ...args } },
         { timeout: patienceMs, onprogress: ({ progress }) => onStep(progress) },
-      );
+      ),
+    close: () => client.close(),
+  });
+}
+
+/** The client of the SDK's first major version. */
+export async function connectFirstSdk(target: Target, sight: Sight): Promise<Caller> {
+  const client = new FirstClient({ name: 'caller', version: '1' }, { capabilities: { elicitation } });
+  const cuts: Cuts = new Map();
+  client.setRequestHandler(ElicitRequestSchema, () => accepted);
+  const transport = new FirstTransport(new URL(target.url), {
+    requestInit: { headers: { Authorization: `Bearer ${target.key}` } },
+    reconnectionOptions,
+    fetch: toSeeing(sight, (call) => cuts.get(call)?.(new Error('terminated'))),
+  });
+  // The SDK's own classes disagree under exactOptionalPropertyTypes.
+  await client.connect(transport as Parameters<typeof client.connect>[0]);
+  return toCaller('SDK v1', 'legacy', {
+    cuts,
+    callTool: async ({ name, args, onStep }) => {
+      const result = await client.callTool({ name, arguments: { ...args } }, CallToolResultSchema, {
+        timeout: patienceMs,
+        onprogress: ({ progress }) => onStep(progress),
+      });
+      return CallToolResultSchema.parse(result);
+    },
+    close: () => client.close(),
+  });
+}
+
+type Cuts = Map<unknown, (error: Error) => void>;
+
+/** A client of the SDK as a caller. Of a stream that broke and cannot be resumed, it tells the call nothing: `cuts` do. */
+function toCaller(
+  name: string,
+  era: Caller['era'],
+  client: {
+    readonly cuts: Cuts;
+    readonly callTool: (
+      call: Call,
+    ) => Promise<{ readonly content: readonly { readonly type: string; readonly text?: unknown }[] }>;
+    readonly close: () => Promise<void>;
+  },
+): Caller {
+  return {
+    name,
+    era,
+    calls: ['record', 'stream', 'ask'],
+    call: async (call) => {
+      const id = call.args['call'];
+      const cut = new Promise<never>((_resolve, reject) => client.cuts.set(id, reject));
+      const called = client.callTool(call);
       try {
         const [first] = (await Promise.race([called, cut])).content;
-        return first?.type === 'text' ? first.text : '';
+        return first?.type === 'text' ? String(first.text) : '';
       } finally {
-        cuts.delete(args['call']);
+        client.cuts.delete(id);
         // One that was cut ends much later; nobody waits for it.
         called.catch(() => undefined);
       }

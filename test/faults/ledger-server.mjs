@@ -1,7 +1,7 @@
 /** A server whose tools leave a line in a file for each time that they run, so that a test can count executions. */
 import { appendFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { defineServer, defineTool } from 'mooring';
+import { defineResource, defineServer, defineTool } from 'mooring';
 import { z } from 'zod';
 
 /** An answer that was lost on its way is told to the caller after this time. */
@@ -52,5 +52,14 @@ export const server = defineServer({
         return call;
       },
     }),
+    defineTool({
+      name: 'touch',
+      description: 'Changes the thing.',
+      async handler(_input, context) {
+        await context.resourceUpdated('ledger://thing');
+        return 'touched';
+      },
+    }),
   ],
+  resources: [defineResource({ uri: 'ledger://thing', name: 'thing', read: () => 'a thing' })],
 });

@@ -1,11 +1,18 @@
-/** What the fault tests run on: a fleet of three on one Redis that keeps its data, callers, and their tallies. */
+/** What the fault tests run on: a fleet of three on a Redis, callers and observers of every kind, and their tallies. */
 import { writeFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { createClient } from 'redis';
 import { type Fleet, startFleet } from '../e2e/fleet.ts';
 import { createFolder } from '../e2e/mooring-process.ts';
-import { type RedisServer, startRedis } from '../redis-server.ts';
-import { type Caller, connectRawLegacy, connectRawModern, connectSdk, type Sight } from './caller.ts';
+import { callModern } from '../e2e/wire.ts';
+import {
+  type Caller,
+  connectFirstSdk,
+  connectRawLegacy,
+  connectRawModern,
+  connectSdk,
+  type Sight,
+} from './caller.ts';
+import { observeLegacy, observeModern, type Observer } from './observer.ts';
 import { callOnce, type Load, startLoad, stepsOfStream } from './load.ts';
 import { type EndedCall, renderTally, type Tally, toTally } from './tally.ts';
 
@@ -19,14 +26,11 @@ const callsBefore = 2;
 const noticeWithinMs = 15_000;
 const lookMs = 20;
 
-/** A fleet, its Redis and the ledger of what ran. */
+/** A fleet and the ledger of what ran. */
 export interface Scene {
   readonly fleet: Fleet;
-  readonly redis: RedisServer;
   /** The ledger: a file with the call of each run. */
   readonly file: string;
-  /** Runs one command on Redis over a connection of its own, cut by none of the faults. */
-  command(...words: string[]): Promise<unknown>;
   /** Loads the fleet with callers of every kind while something happens to it. */
   underLoad(title: string, fault: (load: Load) => Promise<void>, options?: LoadOptions): Promise<Outcome>;
   /** What all calls came to. */
@@ -48,16 +52,19 @@ export interface Outcome {
   readonly statuses: Readonly<Record<string, number>>;
   /** From the end of the fault until every call of every caller had succeeded. */
   readonly recoveredInMs: number;
+  /** Observers who did not hear in time of a change that was made after the fault. */
+  readonly deaf: readonly string[];
+  /** Events that an observer was brought more than once, though it had said that it had them. */
+  readonly repeated: readonly string[];
 }
 
-/** Starts it all. */
-export async function startScene(): Promise<Scene> {
+/** Starts a fleet on a Redis, which stays the caller's. */
+export async function startScene(redisUrl: string): Promise<Scene> {
   const folder = createFolder();
   const file = join(folder, 'ledger');
   writeFileSync(file, '');
-  const redis = await startRedis({ isPersistent: true });
   const fleet = await startFleet({
-    redisUrl: redis.url,
+    redisUrl,
     module: 'test/faults/ledger-server.mjs',
     environment: { SSE_RETRY_MS: '50' },
   });
@@ -66,17 +73,18 @@ export async function startScene(): Promise<Scene> {
   let allLost = 0;
   return {
     fleet,
-    redis,
     file,
     lines,
-    command: (...words) => runCommand(redis.url, words),
     underLoad: async (title, fault, { isStartingOver = false } = {}) => {
       const sight: Sight = { initialized: 0, statuses: new Map() };
       const callers = await connectAll(fleet, sight);
+      // Of a session that ends with the fault nothing is to be heard any more.
+      const observers = isStartingOver ? [] : [await observeLegacy(fleet), await observeModern(fleet)];
       const opened = sight.initialized;
       const load = startLoad(callers, file);
       const extra: EndedCall[] = [];
       let recoveredInMs: number;
+      let deaf: readonly string[] = [];
       let newcomers: readonly Caller[] = [];
       try {
         await waitFor(() => callers.every(({ name }) => countSucceeded(load, name) >= callsBefore));
@@ -85,9 +93,10 @@ export async function startScene(): Promise<Scene> {
         if (isStartingOver) newcomers = await connectAll(fleet, { initialized: 0, statuses: new Map() });
         await recover(isStartingOver ? newcomers : callers, file, extra);
         recoveredInMs = Math.round(performance.now() - endedAt);
+        deaf = await touch(fleet, observers);
       } finally {
         await load.stop();
-        await Promise.all([...callers, ...newcomers].map((caller) => caller.close()));
+        await Promise.all([...callers, ...newcomers, ...observers].map((each) => each.close()));
         const ended = [...load.ended, ...extra];
         all.push(...ended);
         const lost = countLost(sight);
@@ -99,12 +108,13 @@ export async function startScene(): Promise<Scene> {
         initializedAgain: sight.initialized - opened,
         statuses: Object.fromEntries(sight.statuses),
         recoveredInMs,
+        deaf,
+        repeated: observers.flatMap(({ repeated }) => repeated),
       };
     },
     stop: async () => {
       lines.push(renderTally('in all', toTally(all, file, stepsOfStream), allLost));
       await fleet.stop();
-      await redis.stop();
       rmSync(folder, { recursive: true, force: true });
     },
   };
@@ -119,10 +129,21 @@ export async function waitFor(isSo: () => boolean | Promise<boolean>): Promise<v
   }
 }
 
+/** Changes what is observed. @returns the names of those who do not hear of it in time */
+async function touch(fleet: Fleet, observers: readonly Observer[]): Promise<readonly string[]> {
+  const touchedAt = performance.now();
+  await callModern(fleet, 'touch');
+  const listDeaf = (): readonly string[] =>
+    observers.filter(({ heardAt }) => heardAt < touchedAt).map(({ name }) => name);
+  await waitFor(() => listDeaf().length === 0).catch(() => undefined);
+  return listDeaf();
+}
+
 async function connectAll(fleet: Fleet, sight: Sight): Promise<readonly Caller[]> {
   return Promise.all([
     connectSdk(fleet, 'legacy', sight),
     connectSdk(fleet, 'modern', sight),
+    connectFirstSdk(fleet, sight),
     connectRawLegacy(fleet, sight),
     connectRawLegacy(fleet, sight, { cutAfter: 3 }),
     Promise.resolve(connectRawModern(fleet, sight)),
@@ -151,15 +172,4 @@ async function recover(callers: readonly Caller[], file: string, ended: EndedCal
     }
   };
   await Promise.all(callers.flatMap((caller) => caller.calls.map((name) => succeed(caller, name))));
-}
-
-async function runCommand(url: string, words: readonly string[]): Promise<unknown> {
-  const client = createClient({ url, disableOfflineQueue: true, socket: { reconnectStrategy: false } });
-  client.on('error', () => undefined);
-  await client.connect();
-  try {
-    return await client.sendCommand(words);
-  } finally {
-    client.destroy();
-  }
 }

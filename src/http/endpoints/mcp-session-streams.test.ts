@@ -238,6 +238,7 @@ describe('two connections of one session', () => {
         ...shared,
         events: {
           append: events.append.bind(events),
+          appendAll: events.appendAll.bind(events),
           end: events.end.bind(events),
           close: events.close.bind(events),
           read: async (...given) => {
@@ -468,9 +469,10 @@ describe("a call's stream", () => {
     const shared = createSharedStores();
     const log = createGate();
     const events: EventLog = {
-      append: async (...given) => {
+      append: shared.events.append.bind(shared.events),
+      appendAll: async (...given) => {
         await log.passed;
-        return shared.events.append(...given);
+        return shared.events.appendAll(...given);
       },
       read: shared.events.read.bind(shared.events),
       end: shared.events.end.bind(shared.events),
@@ -545,9 +547,10 @@ describe("a call's stream", () => {
     const shared = createSharedStores();
     const log = createGate();
     const events: EventLog = {
-      append: async (...given) => {
+      append: shared.events.append.bind(shared.events),
+      appendAll: async (...given) => {
         if (given[3]?.isTerminal === true) await log.passed;
-        return shared.events.append(...given);
+        return shared.events.appendAll(...given);
       },
       read: shared.events.read.bind(shared.events),
       end: shared.events.end.bind(shared.events),

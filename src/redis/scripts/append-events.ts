@@ -6,26 +6,26 @@ import { streamsLua } from './lua-streams.ts';
 const repeatedWithin = 3;
 
 /**
- * Stores one event at the end of a stream, and keeps the bounds of its session.
+ * Stores events at the end of a stream, one after the other, and keeps the bounds of its session.
  *
  * KEYS  1 ended, 2 streams, 3 the stream
- * ARGV  1 now or '', 2 stream id, 3 sealed event, 4 '1' when nothing may follow, 5 most events of a stream, 6 most
- *       streams, 7 most bytes of the session, 8 what an event counts for beside its text in bytes, 9 how long a complete
- *       stream stays in ms, 10 how long a stream stays without use in ms, 11 prefix of stream keys
- * Result  the event's id; nil when the stream is complete or the session was ended
+ * ARGV  1 now or '', 2 stream id, 3 '1' when nothing may follow the last, 4 most events of a stream, 5 most streams,
+ *       6 most bytes of the session, 7 what an event counts for beside its text in bytes, 8 how long a complete stream
+ *       stays in ms, 9 how long a stream stays without use in ms, 10 prefix of stream keys, 11... sealed events
+ * Result  the last event's place; nil when the stream is complete or the session was ended
  *
- * Of the same sealed event it stores one: sealing makes each text another, so one that is there is being repeated by a
- * writer that was not told of its success. It may repeat the last few; a writer goes on only once it is told.
+ * Of the same sealed events it stores one set: sealing makes each text another, so when the last is there they are being
+ * repeated by a writer that was not told of its success. It may repeat the last few; a writer goes on only once it is told.
  *
  * Closes the races of two writers of one terminal event, of an event that follows it, and of one that comes after the
  * end of its session: each would otherwise check, then write.
  */
-export const appendEvent: RedisScript = defineScript(
-  'append-event',
+export const appendEvents: RedisScript = defineScript(
+  'append-events',
   `${sessionLua}${streamsLua}
-local streams, stream, streamId, prefix = KEYS[2], KEYS[3], ARGV[2], ARGV[11]
-local maxEvents, maxStreams, maxBytes = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local overhead, retainMs, idleTtlMs = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+local streams, stream, streamId, prefix, newest = KEYS[2], KEYS[3], ARGV[2], ARGV[10], ARGV[#ARGV]
+local maxEvents, maxStreams, maxBytes = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local overhead, retainMs, idleTtlMs = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 if redis.call('EXISTS', KEYS[1]) == 1 then return false end
 local now = clock(ARGV[1])
 local total = tonumber(redis.call('HGET', streams, '.bytes') or 0)
@@ -73,7 +73,7 @@ local state = redis.call('HGET', streams, '=' .. streamId)
 local known = state and parseStream(state)
 if known and isWhole(stream, known) then
   for back, event in ipairs(redis.call('LRANGE', stream, -${repeatedWithin}, -1)) do
-    if string.sub(event, -#ARGV[3]) == ARGV[3] then
+    if string.sub(event, -#newest) == newest then
       local count = math.min(${repeatedWithin}, known.next - known.first)
       return string.format('%d-%d', known.epoch, known.next - count + back - 1)
     end
@@ -93,14 +93,17 @@ if not known then
   known = { completedAt = 0, bytes = 0, epoch = epoch, first = 0, next = 0, order = 0 }
 end
 
-known.order = redis.call('HINCRBY', streams, '.order', 1)
-local event = known.order .. ' ' .. ARGV[3]
-local id = string.format('%d-%d', known.epoch, known.next)
-redis.call('RPUSH', stream, event)
-known.next = known.next + 1
-known.bytes = known.bytes + #event + overhead
-total = total + #event + overhead
-if ARGV[4] == '1' then known.completedAt = now end
+local firstOrder = redis.call('HINCRBY', streams, '.order', #ARGV - 10) - (#ARGV - 10)
+for index = 11, #ARGV do
+  known.order = firstOrder + index - 10
+  local event = known.order .. ' ' .. ARGV[index]
+  redis.call('RPUSH', stream, event)
+  known.next = known.next + 1
+  known.bytes = known.bytes + #event + overhead
+  total = total + #event + overhead
+end
+local place = string.format('%d-%d', known.epoch, known.next - 1)
+if ARGV[3] == '1' then known.completedAt = now end
 while known.next - known.first > maxEvents do dropFirst(stream, known) end
 save(streamId, known)
 
@@ -127,9 +130,9 @@ if total > maxBytes then
 end
 
 redis.call('HSET', streams, '.bytes', total)
-redis.call('PEXPIRE', stream, toTtl(ARGV[4] == '1' and retainMs or idleTtlMs, ARGV[1]))
+redis.call('PEXPIRE', stream, toTtl(ARGV[3] == '1' and retainMs or idleTtlMs, ARGV[1]))
 redis.call('PEXPIRE', streams, toTtl(math.max(idleTtlMs, retainMs), ARGV[1]))
-return id
+return place
 `,
   { isRepeatable: true },
 );
