@@ -48,13 +48,7 @@ const notNow = /^(?:MOVED|ASK|READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|N
 const retryMs = 50;
 
 /** Commands whose first argument is no key. */
-const keyless: ReadonlySet<PropertyKey> = new Set<keyof RedisCommands>([
-  'ping',
-  'publish',
-  'scan',
-  'sPublish',
-  'time',
-]);
+const keyless: ReadonlySet<PropertyKey> = new Set<keyof RedisCommands>(['ping', 'publish', 'scan', 'time']);
 
 /** Commands that only read: sent again when the connection broke under them. */
 const repeatable: ReadonlySet<PropertyKey> = new Set<keyof RedisCommands>([

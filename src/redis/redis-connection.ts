@@ -9,6 +9,7 @@ import { CommandRunner, toBoundedCommands, type RedisCommands } from './redis-co
 import type { RedisLinkOptions } from './redis-link.ts';
 import { openClusterLinks, openSingleLinks, toSingleLinks } from './redis-links.ts';
 import type { RedisScript } from './redis-script.ts';
+import { createClusterSubscriber } from './cluster-subscriber.ts';
 import { createRedisSubscriber, type RedisSubscriber } from './redis-subscriber.ts';
 import { loadRedisTls } from './redis-tls.ts';
 import { parseRedisUrl } from '../config/redis-url.ts';
@@ -51,6 +52,12 @@ export interface RedisConnection {
    * there once the key is elsewhere.
    */
   listMasters(): readonly RedisCommands[];
+  /**
+   * Sends to whoever is subscribed at this moment; in a cluster on the shard of the channel's slot alone.
+   *
+   * @throws UpstreamError
+   */
+  publish(channel: string, message: string): Promise<void>;
   /** A connection of its own that receives messages; ends with this one at the latest. */
   createSubscriber(): Promise<RedisSubscriber>;
   /** Resolves when Redis answers. @throws UpstreamError */
@@ -91,8 +98,12 @@ export async function openRedis(options: RedisOptions): Promise<RedisConnection>
     runScript: (script, keys, args) => runner.runScript(script, keys, args),
     listMasters: () =>
       links.masters().map((link) => toBoundedCommands(new CommandRunner(toSingleLinks(link), limits))),
+    publish: async (channel, message) => {
+      await (isCluster ? client.sPublish(channel, message) : client.publish(channel, message));
+    },
     createSubscriber: async () => {
-      const subscriber = await createRedisSubscriber({ ...linkOptions, purpose: 'messages' });
+      const open = isCluster ? createClusterSubscriber : createRedisSubscriber;
+      const subscriber = await open({ ...linkOptions, purpose: 'messages' });
       subscribers.add(subscriber);
       return subscriber;
     },

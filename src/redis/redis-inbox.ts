@@ -26,7 +26,7 @@ const maxRemembered = 20_000;
  * Puts a message into an inbox and sends word.
  *
  * KEYS[1] the inbox. ARGV[1] the channel, ARGV[2] the message, ARGV[3] its rest in milliseconds, ARGV[4] the most that
- * may wait, ARGV[5] '1' when its word shall carry it. The word: how many waited before it, its id in the stream and the
+ * may wait, ARGV[5] '1' when its word shall carry it, ARGV[6] the command that sends word. The word: how many waited before it, its id in the stream and the
  * message, with spaces between; or nothing. Result: 1, or 0 when it is full.
  * Closes: a message without word of it, or a stream without a time to live, when the sender dies in between.
  */
@@ -36,7 +36,7 @@ const putScript = defineScript(
 if waiting >= tonumber(ARGV[4]) then return 0 end
 local id = redis.call('XADD', KEYS[1], '*', 'm', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
-redis.call('PUBLISH', ARGV[1], ARGV[5] == '1' and waiting .. ' ' .. id .. ' ' .. ARGV[2] or '')
+redis.call(ARGV[6], ARGV[1], ARGV[5] == '1' and waiting .. ' ' .. id .. ' ' .. ARGV[2] or '')
 return 1`,
   // The owner knows a message that comes twice.
   { isRepeatable: true },
@@ -68,7 +68,9 @@ export async function putIntoInbox(
 ): Promise<void> {
   const keys = [toInboxKey(redis, put.topic)];
   const isCarried = put.text.length <= maxCarried ? '1' : '';
-  const args = [put.channel, put.text, String(restMs), String(maxWaiting), isCarried];
+  // In a cluster the channel is on the inbox's slot.
+  const publish = redis.isCluster ? 'SPUBLISH' : 'PUBLISH';
+  const args = [put.channel, put.text, String(restMs), String(maxWaiting), isCarried, publish];
   const done = await redis.runScript(putScript, keys, args);
   if (done !== 1)
     throw new UpstreamError('redis', 'The instance that waits for this takes nothing at the moment');

@@ -84,7 +84,7 @@ class SharedMessageBus implements MessageBus {
     const text = this.#envelope.wrap(topic, { id: `${this.#senderId}.${this.#sent}`, message });
     const channel = this.#toChannel(topic);
     if (hasInbox(topic)) await putIntoInbox(this.#redis, { topic, channel, text });
-    else await this.#redis.client.publish(channel, text);
+    else await this.#redis.publish(channel, text);
   }
 
   async subscribe(name: string, listener: (message: string) => void): Promise<() => Promise<void>> {

@@ -10,6 +10,7 @@ import { type ClusterNode, type RedisCluster, startRedisCluster } from '../redis
 
 const logger = createLogger({ level: 'silent' });
 const timeout = 60_000;
+const patience = { timeout: 20_000, interval: 20 };
 const set = defineScript('set', `redis.call('SET', KEYS[1], ARGV[1]) return redis.call('GET', KEYS[1])`);
 
 /** Three masters with a third of the slots each, and a replica of the first. */
@@ -65,10 +66,41 @@ describe('a Redis Cluster', () => {
     return [await open(), await open()];
   });
 
+  it('carries a message on the shard of its topic and on no other', async () => {
+    const { bus, heard } = await openBus('session.here');
+    const channel = 'mcp:bus:{session.here}';
+    const owner = await cluster.ownerOf(channel);
+    const channels = await Promise.all(
+      nodes.slice(0, 3).map(({ control }) => control.sendCommand<string[]>(['PUBSUB', 'SHARDCHANNELS'])),
+    );
+    for (const [index, node] of nodes.slice(0, 3).entries())
+      expect([index, channels[index]?.includes(channel)]).toEqual([index, node === owner]);
+    await bus.publish('session.here', 'one');
+    await vi.waitFor(() => expect(heard).toEqual(['one']), patience);
+  });
+
+  it(
+    'follows a topic whose slot moves, and tells that messages may have been lost',
+    { timeout },
+    async () => {
+      const { bus, heard, gaps } = await openBus('session.moving');
+      const channel = 'mcp:bus:{session.moving}';
+      const owner = await cluster.ownerOf(channel);
+      const other = nodes.slice(0, 3).find((node) => node !== owner);
+      if (other === undefined) throw new Error('there are three masters');
+      await cluster.moveSlot(channel, other);
+      await vi.waitFor(() => expect(gaps.count).toBeGreaterThan(0), patience);
+      await bus.publish('session.moving', 'after');
+      await vi.waitFor(() => expect(heard).toEqual(['after']), patience);
+    },
+  );
+
   it('goes on with the replica of a node that died', { timeout }, async () => {
     const [first, , , replica] = nodes;
     const key = 'key{06S}';
     expect(toSlot(key)).toBe(0);
+    const topic = await findTopicAt(first);
+    const { bus, heard, gaps } = await openBus(topic);
     await redis.client.set(key, '1');
     await vi.waitFor(
       async () =>
@@ -92,5 +124,35 @@ describe('a Redis Cluster', () => {
       { timeout: 50_000 },
     );
     await redis.check();
+    await vi.waitFor(() => expect(gaps.count).toBeGreaterThan(0), { timeout: 30_000 });
+    await bus.publish(topic, 'after');
+    await vi.waitFor(() => expect(heard).toEqual(['after']), patience);
   });
+
+  /** A bus that listens to one topic, over connections of its own. */
+  async function openBus(topic: string) {
+    const own = await openRedis({ url, logger, commandTimeoutMs: 1500 });
+    opened.push(own);
+    const box = createSealedBox({ keys: [toSealingKey('a1'.repeat(32))] });
+    const bus = await createRedisMessageBus({
+      redis: own,
+      box,
+      onError: (error) => {
+        throw error;
+      },
+    });
+    const heard: string[] = [];
+    const gaps = { count: 0 };
+    bus.onGap(() => (gaps.count += 1));
+    await bus.subscribe(topic, (message) => heard.push(message));
+    return { bus, heard, gaps };
+  }
+
+  async function findTopicAt(node: ClusterNode | undefined): Promise<string> {
+    for (let number = 0; number < 1000; number += 1) {
+      const topic = `session.n${number}`;
+      if ((await cluster.ownerOf(`mcp:bus:{${topic}}`)) === node) return topic;
+    }
+    throw new Error('no topic is on this node');
+  }
 });

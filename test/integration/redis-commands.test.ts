@@ -7,7 +7,16 @@ import { findRedis } from '../redis-server.ts';
 
 const sources = new URL('../../src/redis/', import.meta.url).pathname;
 /** What node-redis sends by itself, as we have set it up, and commands that have another name in its interface. */
-const sentByClient = ['HELLO', 'AUTH', 'SELECT', 'PING', 'SUBSCRIBE', 'UNSUBSCRIBE'];
+const sentByClient = [
+  'HELLO',
+  'AUTH',
+  'SELECT',
+  'PING',
+  'SUBSCRIBE',
+  'UNSUBSCRIBE',
+  'SSUBSCRIBE',
+  'SUNSUBSCRIBE',
+];
 const otherNames: Readonly<Record<string, string>> = { RPOPCOUNT: 'RPOP' };
 /** The command of a Sentinel, which data servers do not know. It has been there since 2.8. */
 const ofSentinels = 'SENTINEL';
