@@ -111,7 +111,6 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
         isSecure: publicUrl.protocol === 'https:',
         resource,
         scopes: [...options.scopes.keys()],
-        advertisedScopes: options.baseScopes,
         toInteractionPath,
         accessTokenTtlSeconds: options.accessTokenTtlSeconds,
         refreshTokenTtlSeconds: options.refreshTokenTtlSeconds,

@@ -129,7 +129,12 @@ export function createOauthEndpoints(options: OauthEndpointOptions): OauthEndpoi
     jwks: async () => toJsonReply(200, { keys: await keys.publicKeys() }, jwksHeaders),
     metadata: async (request) => {
       const reply = await pass(request, { path: metadataPath, query: '' });
-      return { ...reply, headers: { ...reply.headers, ...metadataHeaders } };
+      const headers = { ...reply.headers, ...metadataHeaders };
+      const document = reply.status === 200 ? parseJson(reply.body) : undefined;
+      if (typeof document !== 'object' || document === null) return { ...reply, headers };
+      // The engine names its own alone. Some clients ask for all that they are told: the least that is of use.
+      const scopes = { scopes_supported: ['openid', 'offline_access', ...options.baseScopes] };
+      return { ...reply, headers, body: JSON.stringify({ ...document, ...scopes }) };
     },
     interaction: {
       show: (request) => interactions.show(request),

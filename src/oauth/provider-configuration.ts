@@ -25,8 +25,6 @@ export interface ProviderConfigurationOptions {
   readonly resource: string;
   /** Every scope that the server knows. */
   readonly scopes: readonly string[];
-  /** Those to tell clients of, some of which ask for all that they are told: the least that is of use. */
-  readonly advertisedScopes: readonly string[];
   /** Path of the page for one interaction. */
   readonly toInteractionPath: (uid: string) => string;
   readonly accessTokenTtlSeconds: number;
@@ -78,7 +76,6 @@ export function createProviderConfiguration(options: ProviderConfigurationOption
     },
     // Those of the resource are known to the engine from the resource alone; here it would ask for them twice.
     scopes: ['openid', 'offline_access'],
-    discovery: { scopes_supported: ['openid', 'offline_access', ...options.advertisedScopes] },
     responseTypes: ['code'],
     pkce: { required: () => true },
     clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
@@ -118,7 +115,11 @@ export function createProviderConfiguration(options: ProviderConfigurationOption
       devInteractions: { enabled: false },
       userinfo: { enabled: false },
       rpInitiatedLogout: { enabled: false },
-      revocation: { enabled: true },
+      revocation: {
+        enabled: true,
+        // Another client's token is as one that nobody knows: RFC 7009, section 2.2, and nothing is told about it.
+        allowedPolicy: (_ctx, client, token) => Promise.resolve(token.clientId === client.clientId),
+      },
       clientCredentials: { enabled: true },
       dPoP: { enabled: true },
       registration: {
