@@ -54,7 +54,12 @@ export async function prepareNodeTool(tool: {
 export function execute(
   command: readonly string[],
   timeoutMs: number,
-  options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv } = {},
+  options: {
+    readonly cwd?: string;
+    readonly env?: NodeJS.ProcessEnv;
+    /** Told all that it has written to its standard output, whenever that is more. */
+    readonly onOutput?: (out: string) => void;
+  } = {},
 ): Promise<Execution> {
   const [program = '', ...args] = command;
   return new Promise((resolve, reject) => {
@@ -72,6 +77,7 @@ export function execute(
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
       out = `${out}${chunk}`.slice(-maxOutputChars);
       keep(chunk);
+      options.onOutput?.(out);
     });
     child.stderr.setEncoding('utf8').on('data', keep);
     child.on('error', (error) => {

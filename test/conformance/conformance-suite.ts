@@ -38,6 +38,19 @@ export interface ConformanceSuite {
   listScenarios(set: RequirementSet): Promise<readonly string[]>;
   /** Runs the whole set against a server. */
   run(set: RequirementSet, url: string): Promise<SuiteResults>;
+  /** Runs what there is for authorization servers. */
+  runAuthorization(set: RequirementSet, options: AuthorizationRun): Promise<SuiteResults>;
+}
+
+/** What the suite is told of an authorization server. */
+export interface AuthorizationRun {
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly resource: string;
+  /** Where the suite waits for the browser to come back, at `/callback`. */
+  readonly port: number;
+  /** Told the page that the suite wants a person to visit. */
+  readonly onPage: (url: string) => void;
 }
 
 /**
@@ -55,7 +68,25 @@ export async function prepareConformanceSuite(): Promise<ConformanceSuite> {
       );
       return parseScenarios(output);
     },
-    run: (set, url) => runSuite(command, set, url),
+    run: (set, url) => runSuite(command, ['server', '--url', url, '--requirements', set]),
+    runAuthorization: (set, { issuer, clientId, resource, port, onPage }) => {
+      const about = [
+        '--url',
+        issuer,
+        '--client-id',
+        clientId,
+        '--resource',
+        resource,
+        '--port',
+        String(port),
+      ];
+      let page: string | undefined;
+      return runSuite(command, ['authorization', ...about, '--spec-version', set], (out) => {
+        if (page !== undefined) return;
+        page = /^https?:\/\/\S+\/authorize\?\S+$/m.exec(out)?.[0];
+        if (page !== undefined) onPage(page);
+      });
+    },
   };
 }
 
@@ -67,22 +98,29 @@ export function parseScenarios(listing: string): readonly string[] {
   return names.map(([, name]) => name as string);
 }
 
-async function runSuite(command: readonly string[], set: RequirementSet, url: string): Promise<SuiteResults> {
+async function runSuite(
+  command: readonly string[],
+  args: readonly string[],
+  onOutput?: (out: string) => void,
+): Promise<SuiteResults> {
   const folder = mkdtempSync(join(tmpdir(), 'mooring-conformance-'));
   try {
-    const args = ['server', '--url', url, '--requirements', set, '--output-dir', folder];
-    const { output } = await execute([...command, ...args], runTimeoutMs);
+    const { output } = await execute(
+      [...command, ...args, '--output-dir', folder],
+      runTimeoutMs,
+      onOutput === undefined ? {} : { onOutput },
+    );
     return { checks: readChecks(folder), output };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-/** The suite writes `server-<scenario>-<time>/checks.json`. */
+/** The suite writes `server-<scenario>-<time>/checks.json`, or begins with `authorization-`. */
 function readChecks(folder: string): ReadonlyMap<string, readonly ConformanceCheck[]> {
   const checks = new Map<string, readonly ConformanceCheck[]>();
   for (const name of readdirSync(folder)) {
-    const scenario = /^server-(.+)-\d{4}-\d\d-\d\dT[\d-]+Z$/.exec(name)?.[1];
+    const scenario = /^(?:authorization-)?server-(.+)-\d{4}-\d\d-\d\dT[\d-]+Z$/.exec(name)?.[1];
     const file = join(folder, name, 'checks.json');
     if (scenario === undefined || !existsSync(file)) continue;
     checks.set(scenario, JSON.parse(readFileSync(file, 'utf8')) as ConformanceCheck[]);

@@ -27,8 +27,7 @@ export async function createPerson(host: MooringProcess): Promise<Person> {
           await page.click('button[value=continue]');
         }
         await page.click('button[value=allow]');
-        await page.waitForSelector('#back');
-        if ((await page.textContent('#back')) !== 'signed in') throw new Error('came back without a code');
+        await page.waitForURL(({ searchParams }) => searchParams.has('code'));
       } finally {
         await page.close();
       }

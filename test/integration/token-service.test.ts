@@ -1,0 +1,191 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { decodeJwt, decodeProtectedHeader } from 'jose';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createIssuerKey, type IssuerKey, signToken } from '../../src/auth/issuers/test-issuer.contract.ts';
+import { loadConfig } from '../../src/config/load-config.ts';
+import { createHost, type Host } from '../../src/host.ts';
+import { defineServer } from '../../src/mcp/server-definition.ts';
+import { createLogger } from '../../src/telemetry/logger.ts';
+import { type IssuerServer, startIssuerServer } from '../issuer-server.ts';
+
+const origin = 'https://mcp.example.com';
+
+let key: IssuerKey;
+let issuer: IssuerServer;
+let host: Host;
+let dataDir: string;
+let userId: string;
+let tenantId: string;
+
+describe.each(['keys', 'oauth'])('with AUTH=%s', (auth) => {
+  beforeEach(async () => {
+    key = await createIssuerKey('k1');
+    issuer = await startIssuerServer([key.jwk]);
+    dataDir = mkdtempSync(join(tmpdir(), 'mooring-token-service-'));
+    host = await open(auth);
+    // The first request makes the first tenant.
+    await call('GET', '/health');
+    const [tenant] = (await host.identity?.tenants.list(1)) ?? [];
+    tenantId = tenant?.id ?? '';
+    const made = await host.identity?.userService.create({
+      issuer: issuer.url,
+      subject: 'ada',
+      membership: { tenantId, role: 'merchant', scopes: ['notes:read'] },
+    });
+    userId = made?.user.id ?? '';
+  });
+  afterEach(async () => {
+    await host.close();
+    await issuer.close();
+    rmSync(dataDir, { recursive: true, force: true });
+  });
+
+  test('an ID token becomes an access token that the endpoint takes, which becomes a successor', async () => {
+    const exchanged = await call('POST', '/mcp/token', { firebaseIdToken: await signIdentity() });
+    expect(exchanged).toMatchObject({
+      status: 200,
+      value: {
+        accessToken: expect.any(String),
+        expiresIn: 3600,
+        tokenType: 'Bearer',
+        scope: 'notes:read',
+      },
+    });
+    expect(exchanged.headers.get('cache-control')).toBe('no-store');
+    const token: string = exchanged.value.accessToken;
+    expect((await listTools(token)).status).toBe(200);
+    const published = await call('GET', '/oauth/jwks');
+    expect(published.value.keys).toMatchObject([{ kid: decodeProtectedHeader(token).kid, alg: 'ES256' }]);
+    expect(published.value.keys[0]).not.toHaveProperty('d');
+    const refreshed = await call('POST', '/mcp/token/refresh', { token });
+    expect(refreshed.status).toBe(200);
+    expect(decodeJwt(refreshed.value.accessToken)).toMatchObject({ sub: userId, tenant: tenantId });
+    expect((await listTools(refreshed.value.accessToken)).status).toBe(200);
+  });
+
+  test('the tenant goes by two names, which must not differ', async () => {
+    const subjectToken = await signIdentity();
+    const ask = (body: object) =>
+      call('POST', '/mcp/token', { subjectToken, issuer: issuer.url, ...body }).then(({ status }) => status);
+    expect(await ask({ businessId: tenantId })).toBe(200);
+    expect(await ask({ businessId: tenantId, tenantId })).toBe(200);
+    expect(await ask({ businessId: tenantId, tenantId: 'other' })).toBe(400);
+    expect(await ask({ tenantId: 'other' })).toBe(403);
+  });
+
+  test('who is no member is told 403, who has no good ID token 401', async () => {
+    const exchange = (token: string) =>
+      call('POST', '/mcp/token', { firebaseIdToken: token }).then(({ status, value }) => [
+        status,
+        value.error.data.code,
+      ]);
+    expect(await exchange(await signIdentity({ sub: 'bob' }))).toEqual([403, 'forbidden']);
+    expect(await exchange(await signIdentity({ exp: 1 }))).toEqual([401, 'invalid_token']);
+    expect(await exchange(await signIdentity({ aud: 'other' }))).toEqual([401, 'invalid_token']);
+    expect(await exchange('x')).toEqual([401, 'invalid_token']);
+    // An access token of this host proves nobody's sign-in.
+    const { value } = await call('POST', '/mcp/token', { firebaseIdToken: await signIdentity() });
+    expect(await exchange(value.accessToken)).toEqual([401, 'invalid_token']);
+  });
+
+  test('a user who is revoked can neither call nor refresh', async () => {
+    const { value } = await call('POST', '/mcp/token', { firebaseIdToken: await signIdentity() });
+    await host.identity?.userService.setActive(userId, false);
+    await expect
+      .poll(() => listTools(value.accessToken).then(({ status }) => status), { timeout: 30_000 })
+      .toBe(401);
+    const refreshed = await call('POST', '/mcp/token/refresh', { token: value.accessToken });
+    expect([401, 403]).toContain(refreshed.status);
+  });
+
+  test('who asks too often is told when to come back, and nobody else is', async () => {
+    await host.identity?.userService.create({
+      issuer: issuer.url,
+      subject: 'eve',
+      membership: { tenantId, role: 'merchant', scopes: ['*'] },
+    });
+    const firebaseIdToken = await signIdentity({ sub: 'eve' });
+    const replies = await Promise.all(
+      Array.from({ length: 80 }, () => call('POST', '/mcp/token', { firebaseIdToken })),
+    );
+    const refused = replies.filter(({ status }) => status === 429);
+    expect(refused.length).toBeGreaterThan(0);
+    expect(Number(refused[0]?.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect((await call('POST', '/mcp/token', { firebaseIdToken: await signIdentity() })).status).toBe(200);
+  });
+
+  test.each<[string, unknown, number]>([
+    ['nothing', {}, 400],
+    ['two tokens', { firebaseIdToken: 'a', subjectToken: 'b' }, 400],
+    ['what is no text', { firebaseIdToken: 1 }, 400],
+    ['more than is known', { firebaseIdToken: 'a', extra: 1 }, 400],
+    ['a scope that is none', { firebaseIdToken: 'a', scope: '"' }, 400],
+    ['no scope', { firebaseIdToken: 'a', scope: ' ' }, 400],
+  ])('a body is refused that holds %s', async (_, body, status) => {
+    expect((await call('POST', '/mcp/token', body)).status).toBe(status);
+  });
+
+  test('a restart keeps what was signed', async () => {
+    const { value } = await call('POST', '/mcp/token', { firebaseIdToken: await signIdentity() });
+    await host.close();
+    host = await open(auth);
+    expect((await listTools(value.accessToken)).status).toBe(200);
+    expect((await call('POST', '/mcp/token/refresh', { token: value.accessToken })).status).toBe(200);
+  });
+});
+
+async function open(auth: string): Promise<Host> {
+  const records = [{ name: 'shop', issuer: issuer.url, audience: 'shop-1', uses: ['identity'] }];
+  const loaded = await loadConfig({
+    environment: {
+      AUTH: auth,
+      PUBLIC_URL: origin,
+      TRUSTED_ISSUERS: JSON.stringify(records),
+      SHUTDOWN_GRACE_MS: '1000',
+      DATA_DIR: dataDir,
+    },
+    workingDir: dataDir,
+  });
+  return createHost({
+    server: defineServer({ name: 'test', version: '1.0.0', tools: [] }),
+    ...loaded,
+    logger: createLogger({ level: 'silent' }),
+  });
+}
+
+function signIdentity(claims: Record<string, unknown> = {}): Promise<string> {
+  return signToken(key, { iss: issuer.url, aud: 'shop-1', sub: 'ada', header: { typ: 'JWT' }, ...claims });
+}
+
+async function call(method: string, path: string, body?: unknown) {
+  const reply = await host.fetch(
+    new Request(`${origin}${path}`, {
+      method,
+      headers: { host: 'mcp.example.com', 'content-type': 'application/json' },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    }),
+  );
+  return { status: reply.status, headers: reply.headers, value: await reply.json() };
+}
+
+function listTools(token: string): Promise<Response> {
+  return host.fetch(
+    new Request(`${origin}/mcp`, {
+      method: 'POST',
+      headers: {
+        host: 'mcp.example.com',
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+        authorization: `Bearer ${token}`,
+      },
+      body: JSON.stringify({
+        jsonrpc: '2.0',
+        id: 1,
+        method: 'initialize',
+        params: { protocolVersion: '2025-11-25', clientInfo: { name: 'c', version: '1' }, capabilities: {} },
+      }),
+    }),
+  );
+}
