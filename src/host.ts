@@ -39,6 +39,7 @@ import type { McpServerFactory } from './sdk/index.ts';
 import type { Sharing } from './sessions/sharing.ts';
 import { openSharing, type SharingOptions, toSealingKeys } from './sharing.ts';
 import { createSignIn } from './sign-in.ts';
+import { createTokenExchange, isExchangeServed } from './token-exchange.ts';
 import { createTokenSide } from './token-side.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 
@@ -107,7 +108,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
   const { config, secrets: given } = await resolveConfig(options);
   const isSignInServed = config.signIn.auth === 'oauth' && config.server.transport !== 'stdio';
   // What signing in keeps must open after a restart.
-  const secrets = isSignInServed ? keepEncryptionKey(config, given) : given;
+  const isSigning = isSignInServed || isExchangeServed(config);
+  const secrets = isSigning ? keepEncryptionKey(config, given) : given;
   const logger = options.logger ?? createLogger({ level: config.log.logLevel });
   const box = createSealedBox({ keys: toSealingKeys(secrets) });
   const open = createOpenPart();
@@ -304,6 +306,9 @@ function createWeb(options: WebOptions): Web {
   const signIn = options.isSignInServed
     ? createSignIn({ ...options, ...tokens, limits: sharing.limits, target: engine.target })
     : undefined;
+  const exchange = isExchangeServed(config)
+    ? createTokenExchange({ ...options, ...tokens, limits: sharing.limits, keys: signIn?.keys })
+    : undefined;
   const authenticator = new CredentialAuthenticator({ keys, tokens: tokens.authenticator });
   const stopCutting = cutStreams(engine, keys, tokens.revocations);
   const baseScopes = engine.target.scopes?.base ?? [];
@@ -323,6 +328,7 @@ function createWeb(options: WebOptions): Web {
   });
   const createWebEdge = (publicUrl: string): HttpEdge => {
     const server = signIn?.serve(publicUrl, toResourceUrl(publicUrl));
+    const tokenService = exchange?.serve(publicUrl, toResourceUrl(publicUrl)).endpoints;
     return createEdge({
       routes: createRoutes(
         {
@@ -341,6 +347,7 @@ function createWeb(options: WebOptions): Web {
             dpopAlgorithms,
           }),
           ...(server !== undefined && { oauth: server.endpoints }),
+          ...(tokenService !== undefined && { tokenService }),
         },
         {
           maxMcpBodyBytes: config.edge.maxBodyBytes,
@@ -373,6 +380,7 @@ function createWeb(options: WebOptions): Web {
     close: async () => {
       stopCutting();
       endpoint.close();
+      exchange?.close();
       await signIn?.close();
       await Promise.all([keys.close(), tokens.close()]);
     },

@@ -52,7 +52,8 @@ export function createSignIn(options: SignInOptions): SignIn {
   const keys = createSigningKeys({
     store: identity.signingKeys,
     box,
-    keepRetiredMs: refreshWindowMs + accessTokenTtlSeconds * 1000,
+    // What the token service signs may be presented for a successor long after its end.
+    keepRetiredMs: refreshWindowMs + Math.max(accessTokenTtlSeconds, config.signIn.mcpTokenTtlSeconds) * 1000,
     onUnreadable: (id) => {
       logger.error('auth.signing_key_unreadable', { kid: id });
     },

@@ -9,6 +9,7 @@ const layers: readonly (readonly string[])[] = [
   ['http', 'redis', 'database', 'sdk'],
   ['oauth'],
   ['identity', 'sharing', 'token-side'],
+  ['sign-in', 'token-exchange'],
   ['host'],
   ['cli', 'deploy', 'index', 'testing'],
 ];

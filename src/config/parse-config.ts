@@ -96,7 +96,9 @@ function checkTogether(
   const isHttp = server.transport === 'http';
   // What one instance seals, others and later ones must open.
   const isIssuer = isHttp && signIn.auth === 'oauth';
-  const isSignInShared = signIn.auth === 'oauth' && storage.databaseUrl !== undefined;
+  const isSigning =
+    signIn.auth === 'oauth' || values.tokens.trustedIssuers.some(({ uses }) => uses.includes('identity'));
+  const isSignInShared = isSigning && storage.databaseUrl !== undefined;
   const needsKey =
     credentials.environment === 'production' || storage.redisUrl !== undefined || isSignInShared;
   const rules: readonly {
@@ -110,10 +112,10 @@ function checkTogether(
       problem: `${server.instances} instances need REDIS_URL: without it each would keep sessions of its own`,
     },
     {
-      of: ['encryptionKeys', 'environment', 'redisUrl', 'transport', 'auth', 'databaseUrl'],
+      of: ['encryptionKeys', 'environment', 'redisUrl', 'transport', 'auth', 'databaseUrl', 'trustedIssuers'],
       isBroken: isHttp && needsKey && credentials.encryptionKeys.length === 0,
       problem:
-        'required with REDIS_URL, with AUTH=oauth and DATABASE_URL, and when NODE_ENV=production: 64 hexadecimal digits, the same for every instance, e.g. from `openssl rand -hex 32`',
+        'required with REDIS_URL, with DATABASE_URL where AUTH=oauth or an issuer is trusted for identity tokens, and when NODE_ENV=production: 64 hexadecimal digits, the same for every instance, e.g. from `openssl rand -hex 32`',
     },
     {
       of: ['publicUrl', 'host', 'transport'],

@@ -156,6 +156,26 @@ export const settings = {
       default: 1_209_600,
       sentence: 'How long a browser stays signed in at the authorization server.',
     },
+    mcpTokenTtlSeconds: {
+      kind: 'integer',
+      variable: 'MCP_TOKEN_TTL_SECONDS',
+      unit: 'seconds',
+      min: 10,
+      max: 86_400,
+      default: 3600,
+      sentence:
+        'How long an access token is good for that `/mcp/token` gave for an ID token. It can be refreshed for 7 days more, and revoked before.',
+    },
+    mcpTokenMaxAgeSeconds: {
+      kind: 'integer',
+      variable: 'MCP_TOKEN_MAX_AGE_SECONDS',
+      unit: 'seconds',
+      min: 300,
+      max: 7_776_000,
+      default: 2_592_000,
+      sentence:
+        'How long after a user signed in the tokens of `/mcp/token` can be refreshed at all: then an ID token of a new sign-in is needed.',
+    },
   },
   tokens: {
     trustedIssuers: {

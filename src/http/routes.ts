@@ -68,6 +68,16 @@ export interface RouteHandlers {
   readonly resourceMetadata: RouteHandler;
   /** Absent where the host is no authorization server. */
   readonly oauth?: OauthHandlers;
+  /** Absent where no issuer is trusted for identity tokens. */
+  readonly tokenService?: TokenServiceHandlers;
+}
+
+/** The handlers of the token service. */
+export interface TokenServiceHandlers {
+  readonly exchange: RouteHandler;
+  readonly refresh: RouteHandler;
+  /** Mounted where the authorization server does not publish the same keys. */
+  readonly jwks: RouteHandler;
 }
 
 /** The handlers of the authorization server. */
@@ -91,6 +101,7 @@ export interface RouteOptions {
 
 const maxKeyBodyBytes = 16 * 1024;
 const maxOauthBodyBytes = 64 * 1024;
+const maxTokenBodyBytes = 32 * 1024;
 const metadata = '/.well-known/oauth-protected-resource';
 
 /** The table of this host. */
@@ -137,7 +148,28 @@ export function createRoutes(handlers: RouteHandlers, options: RouteOptions): Ro
       { method: 'HEAD', path, ...open, handler: resourceMetadata },
     ]),
     ...(handlers.oauth === undefined ? [] : toOauthRows(handlers.oauth)),
+    ...toTokenServiceRows(handlers),
   ]);
+}
+
+/** What is presented there is a token, which no browser adds by itself; pages of allowed origins may ask all the same. */
+function toTokenServiceRows({ tokenService, oauth }: RouteHandlers): readonly Route[] {
+  if (tokenService === undefined) return [];
+  const row = {
+    method: 'POST',
+    auth: 'none',
+    maxBodyBytes: maxTokenBodyBytes,
+    cors: true,
+    host: 'allowed',
+  } as const;
+  const jwks = { auth: 'none', maxBodyBytes: 0, cors: 'any', host: 'allowed' } as const;
+  return [
+    { ...row, path: '/mcp/token', handler: tokenService.exchange },
+    { ...row, path: '/mcp/token/refresh', handler: tokenService.refresh },
+    ...(oauth === undefined
+      ? [{ ...jwks, method: 'GET' as const, path: '/oauth/jwks', handler: tokenService.jwks }]
+      : []),
+  ];
 }
 
 /**

@@ -167,7 +167,7 @@ async function call(method: string, path: string, body?: unknown) {
       ...(body !== undefined && { body: JSON.stringify(body) }),
     }),
   );
-  return { status: reply.status, headers: reply.headers, value: await reply.json() };
+  return { status: reply.status, headers: reply.headers, value: JSON.parse(await reply.text()) };
 }
 
 function listTools(token: string): Promise<Response> {

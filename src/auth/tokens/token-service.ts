@@ -5,7 +5,7 @@
  * service are taken; each has one successor; presenting an old one again, but for a moment in which clients race with
  * themselves, ends the whole family; a family ends with its sign-in's age; memberships are read anew each time.
  *
- * Not checked here: how often anybody may ask.
+ * Who asks too often is refused once it is known who asks: before that nothing is read or written for them.
  */
 import { randomUUID } from 'node:crypto';
 import { compactVerify, decodeProtectedHeader } from 'jose';
@@ -56,14 +56,14 @@ export interface ExchangeRequest {
 export interface TokenService {
   /**
    * @throws RequestError `invalid_token` (401) for an ID token that does not verify; `forbidden` (403) for a user
-   *   without an active membership, or without any of the scopes asked for
+   *   without an active membership, or without any of the scopes asked for; `rate_limited` (429)
    * @throws UpstreamError when the issuer's keys, or a store, cannot be reached
    */
   exchange(request: ExchangeRequest): Promise<IssuedToken>;
   /**
    * @param token of this service, valid or ended less than `refreshWindowMs` ago
    * @throws RequestError `invalid_token` (401) for any other, and for one whose family has ended; `forbidden` (403) when
-   *   the membership is no longer active
+   *   the membership is no longer active; `rate_limited` (429)
    */
   refresh(token: string): Promise<IssuedToken>;
 }
@@ -78,6 +78,13 @@ export interface TokenServiceOptions extends AccessTokenParties {
   readonly revoke: (kind: RevocationKind, name: string) => Promise<void>;
   /** Whether a family, a user or a tenant was revoked after a token was issued. */
   readonly isRevoked: (claims: AccessTokenClaims) => boolean | Promise<boolean>;
+  /**
+   * Counts an attempt of a verified caller.
+   *
+   * @param whose an issuer and its subject, or a family
+   * @throws RequestError `rate_limited` (429)
+   */
+  readonly takeAttempt: (what: 'exchange' | 'refresh', ...whose: string[]) => Promise<void>;
   /** Life of a token. */
   readonly ttlSeconds: number;
   /** Life of a family: after this the user signs in again. */
@@ -125,6 +132,7 @@ export function createTokenService(options: TokenServiceOptions): TokenService {
   return {
     exchange: async ({ subjectToken, issuer, tenantId, scopes, clientId }) => {
       const identity = await identities.verifyIdentity(subjectToken, issuer);
+      await options.takeAttempt('exchange', identity.issuer, identity.subject);
       const user = await users.findByIdentity(identity.issuer, identity.subject);
       const member = await resolveMember(users, user, tenantId);
       const startedAt = Math.min(identity.authenticatedAt ?? now(), now());
@@ -146,6 +154,7 @@ export function createTokenService(options: TokenServiceOptions): TokenService {
       const presented = await parseOwnToken(token, options, now());
       if (await options.isRevoked(presented.claims)) throw invalidToken('revoked');
       const { subject, tenantId, sessionId, tokenId, clientId } = presented.claims;
+      await options.takeAttempt('refresh', sessionId);
       // Before the token is spent: who is refused today may be a member again tomorrow.
       const member = await resolveMember(users, await users.findById(subject), tenantId);
       const succession = await families.succeed(sessionId, {

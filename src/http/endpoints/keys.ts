@@ -16,7 +16,8 @@ import {
 import { type KeyActor, type KeyService, maxOverlapSeconds, maxPageSize } from '../../auth/key-service.ts';
 import type { Principal } from '../../auth/principal.ts';
 import { RequestError } from '../../errors.ts';
-import { type HttpReply, type HttpRequest, toHeader, toJsonReply } from '../messages.ts';
+import { type HttpReply, type HttpRequest, toJsonReply } from '../messages.ts';
+import { parseJsonBody } from '../parse-json-body.ts';
 
 /** The handlers by what they do; the route table says where they answer. */
 export interface KeyEndpoints {
@@ -58,7 +59,7 @@ export function createKeyEndpoints(
     },
     create: async (request) => {
       const principal = toPrincipal(request);
-      const { tenantId, businessId, expiresAt, ...input } = parseBody(createSchema, request);
+      const { tenantId, businessId, expiresAt, ...input } = parseJsonBody(createSchema, request);
       const { key, secret } = await keys.create(toActor(principal), {
         ...input,
         tenantId: toTenantId({ tenantId, businessId }, principal),
@@ -69,7 +70,7 @@ export function createKeyEndpoints(
     update: async (request) => {
       const principal = toPrincipal(request);
       const id = toKeyId(request);
-      const { name, scopes, role, isActive, expiresAt } = parseBody(updateSchema, request);
+      const { name, scopes, role, isActive, expiresAt } = parseJsonBody(updateSchema, request);
       const key = await keys.update(toActor(principal), id, {
         ...(name !== undefined && { name }),
         ...(scopes !== undefined && { scopes }),
@@ -82,7 +83,7 @@ export function createKeyEndpoints(
     rotate: async (request) => {
       const principal = toPrincipal(request);
       const id = toKeyId(request);
-      const { overlapSeconds, expiresAt } = request.body === '' ? {} : parseBody(rotateSchema, request);
+      const { overlapSeconds, expiresAt } = request.body === '' ? {} : parseJsonBody(rotateSchema, request);
       const { key, secret } = await keys.rotate(toActor(principal), id, {
         ...(overlapSeconds !== undefined && { overlapSeconds }),
         ...(expiresAt !== undefined && { expiresAt }),
@@ -161,20 +162,6 @@ function parseQuery(query: string): z.infer<typeof listSchema> {
     values[name] = value;
   }
   return parseFields(listSchema, { ...values }, 'The query');
-}
-
-function parseBody<Value>(schema: z.ZodType<Value>, request: HttpRequest): Value {
-  const [mediaType = ''] = (toHeader(request.headers, 'content-type') ?? '').split(';');
-  if (mediaType.trim().toLowerCase() !== 'application/json') {
-    throw new RequestError('unsupported_media_type', 'Content-Type must be application/json');
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(request.body);
-  } catch {
-    throw new RequestError('request_invalid', 'The body is not valid JSON');
-  }
-  return parseFields(schema, value, 'The body');
 }
 
 /** What cannot be the id of a key is answered as what is none. */
