@@ -28,6 +28,7 @@ const suites = [
   { name: 'unused', command: ['node', 'node_modules/knip/bin/knip.js'] },
   { name: 'unit', project: 'unit' },
   { name: 'integration', project: 'integration' },
+  { name: 'attacks', project: 'attacks' },
   { name: 'e2e', project: 'e2e' },
   { name: 'faults', project: 'faults' },
   { name: 'conformance', project: 'conformance' },

@@ -59,6 +59,8 @@ export interface TestAuthorizationServer {
 export interface TestServerOptions {
   readonly target?: DatabaseTarget;
   readonly fetch?: typeof globalThis.fetch;
+  /** Addresses of every name. Default: one that is public. */
+  readonly addresses?: readonly string[];
   readonly scopes?: ReadonlyMap<string, string>;
 }
 
@@ -131,6 +133,7 @@ async function openInstance(
     onError: (error) => errors.push(error),
     now,
     fetch: options.fetch ?? (() => Promise.reject(new TypeError('nothing is fetched in this test'))),
+    lookup: () => Promise.resolve(options.addresses ?? ['93.184.216.34']),
   });
   return {
     server,

@@ -25,6 +25,7 @@ import { createOauthEndpoints, type OauthEndpoints } from './oauth-endpoints.ts'
 import { pageHeaders, renderDocument } from './pages/html.ts';
 import { renderProblemPage } from './pages/interaction-pages.ts';
 import { createProviderAdapters } from './provider-adapter.ts';
+import { createPublicFetch, type Lookup } from './public-fetch.ts';
 import { createStepUpNotices } from './step-up-notices.ts';
 import { createProviderConfiguration, type TokenSubject } from './provider-configuration.ts';
 
@@ -56,8 +57,10 @@ export interface AuthorizationServerOptions {
   readonly signInTtlSeconds: number;
   /** Told of failures that no request reports. */
   readonly onError: (error: unknown) => void;
-  /** The way out to clients' documents and keys. Default: the runtime's, held to public addresses by the engine. */
+  /** The way out to clients' documents and keys, held to public addresses. Default: the runtime's. */
   readonly fetch?: typeof globalThis.fetch;
+  /** Default: the system's. */
+  readonly lookup?: Lookup;
   readonly now?: () => number;
 }
 
@@ -128,7 +131,9 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
           throw new errors.UnauthorizedClient(`client ${clientId} belongs to no tenant`);
         },
         toClientId,
-        fetch: createClientDocumentFetch(options.fetch ?? globalThis.fetch),
+        fetch: createClientDocumentFetch(
+          createPublicFetch(options.fetch ?? globalThis.fetch, options.lookup),
+        ),
         isClientDocumentAllowed: isClientDocumentUrl,
         renderError: (ctx, { error, error_description: description }) => {
           ctx.set(pageHeaders);

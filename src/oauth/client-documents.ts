@@ -1,6 +1,6 @@
 /**
  * Client ID Metadata Documents: a client that is known by the URL of its own description. The engine fetches, caches and
- * checks them, and keeps away from addresses that are not public; here is what it leaves to us.
+ * checks them; here is what it leaves to us. Addresses that are not public are kept away from in `public-fetch.ts`.
  *
  * @see MCP 2026-07-28, Client Registration; OAuth Client ID Metadata Document, draft-02
  */
@@ -11,6 +11,7 @@ type Fetch = typeof globalThis.fetch;
 /** Longest document. The draft recommends 5 kB; real ones are smaller. */
 const maxDocumentBytes = 16 * 1024;
 const maxUrlLength = 1024;
+const jsonType = /^application\/(?:[a-z0-9.-]+\+)?json\s*(?:;|$)/i;
 
 /**
  * Whether the document of a client may be fetched at all. Without a path, the URL is that of a whole site and says
@@ -35,6 +36,7 @@ export function createClientDocumentFetch(fetch: Fetch): Fetch {
     const document = parse(text);
     // Keys of a client come the same way. The engine refuses a document of another client.
     if (document?.['client_id'] !== url) return new Response(text, { headers: reply.headers });
+    if (!jsonType.test(reply.headers.get('content-type') ?? '')) return new Response('{}', { status: 422 });
     const normalized = normalizeClientMetadata(document);
     // MCP 2026-07-28: a document MUST name the client, so that users can be told who asks.
     if (normalized.kind === 'invalid' || normalized.metadata['client_name'] === undefined)

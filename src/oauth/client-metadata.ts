@@ -15,7 +15,6 @@ const keptFields = [
   'logo_uri',
   'policy_uri',
   'tos_uri',
-  'contacts',
   'software_id',
   'software_version',
   'jwks',
@@ -57,6 +56,9 @@ export function normalizeClientMetadata(given: unknown): NormalizedMetadata {
         'a redirect URI must be https, http on a loopback address, or of an application of its own, without fragment',
       );
   }
+  const keysUri = fields['jwks_uri'];
+  if (keysUri !== undefined && keysUri !== null && !isPage(keysUri))
+    return invalid('invalid_client_metadata', 'jwks_uri must be an https URL');
   const method = fields['token_endpoint_auth_method'];
   const metadata: Record<string, unknown> = {
     redirect_uris: [...new Set(redirectUris as string[])],
