@@ -4,6 +4,7 @@
  * Standard output is the report alone; progress and failures go to standard error.
  */
 import { parseArgs } from 'node:util';
+import { measureAuthentication } from './authentication.ts';
 import { bareName, listCases, type BenchCase } from './cases.ts';
 import { measureExtras } from './extras.ts';
 import { installPeers } from './peers-installed.ts';
@@ -60,6 +61,7 @@ async function main(): Promise<void> {
     cases: figures,
     extras: {
       ...(wantsExtras('mooring/') ? await measureExtras(say) : {}),
+      ...(wantsExtras('mooring/') ? await measureAuthentication(say) : {}),
       ...(wantsExtras('mooring-redis/') ? await measureRedisExtras(say) : {}),
       ...(options.scale ? await measureRedisScale(say) : {}),
     },
