@@ -16,6 +16,7 @@ export function renderCliPage(): string {
     printError: () => undefined,
     createHost: unused,
     openIdentity: unused,
+    openTokens: unused,
     rekeySharing: unused,
     input: new PassThrough(),
     output: new PassThrough(),

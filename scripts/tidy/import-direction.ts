@@ -9,7 +9,7 @@ const layers: readonly (readonly string[])[] = [
   ['http', 'redis', 'database', 'sdk'],
   ['oauth'],
   ['identity', 'sharing', 'token-side'],
-  ['sign-in', 'token-exchange'],
+  ['sign-in', 'token-exchange', 'token-upkeep'],
   ['host'],
   ['cli', 'deploy', 'index', 'testing'],
 ];

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ConfigError, UpstreamError } from '../errors.ts';
 import { openIdentity } from '../identity.ts';
 import { rekeySharing } from '../sharing.ts';
+import { openTokenUpkeep } from '../token-upkeep.ts';
 import { runCommandLine } from './command-line.ts';
 import type { StartedHost } from './commands/start.ts';
 import { renderFailure } from './render-failure.ts';
@@ -50,6 +51,7 @@ function run(
     },
     createHost: async () => host,
     openIdentity,
+    openTokens: openTokenUpkeep,
     rekeySharing,
     input: process.stdin,
     output: process.stdout,

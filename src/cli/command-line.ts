@@ -7,6 +7,7 @@ import { addKeysCommand, type OpenedKeys } from './commands/keys.ts';
 import { addSessionsCommand } from './commands/sessions.ts';
 import { addStartCommand, type StartDeps } from './commands/start.ts';
 import { addTenantsCommand } from './commands/tenants.ts';
+import { addTokensCommand, type OpenedTokens } from './commands/tokens.ts';
 import { addUsersCommand, type OpenedUsers } from './commands/users.ts';
 import { prepareDataFolder } from './prepare-data-folder.ts';
 import { renderFailure } from './render-failure.ts';
@@ -18,6 +19,8 @@ export interface CommandLineDeps extends StartDeps {
   readonly printError: (text: string) => void;
   /** Opens the tenants, keys and users that a configuration names. */
   readonly openIdentity: (config: Config, secrets: Secrets) => Promise<OpenedKeys & OpenedUsers>;
+  /** Opens the tokens of the host that a configuration names. */
+  readonly openTokens: (config: Config, secrets: Secrets) => Promise<OpenedTokens>;
   /** See `rekeySharing`. */
   readonly rekeySharing: (options: RekeyRequest) => Promise<RekeySummary | undefined>;
 }
@@ -57,6 +60,14 @@ Examples:
   addUsersCommand(program, {
     openUsers: identityDeps.openKeys,
     input: deps.input,
+    write: identityDeps.write,
+  });
+  addTokensCommand(program, {
+    openTokens: async () => {
+      const { config, secrets } = await loadConfig(deps);
+      prepareDataFolder(config.storage.dataDir);
+      return deps.openTokens(config, secrets);
+    },
     write: identityDeps.write,
   });
   addSessionsCommand(program, {

@@ -23,6 +23,10 @@ export async function run(): Promise<void> {
       const { openIdentity } = await import('../identity.ts');
       return openIdentity(config, secrets);
     },
+    openTokens: async (config, secrets) => {
+      const { openTokenUpkeep } = await import('../token-upkeep.ts');
+      return openTokenUpkeep(config, secrets);
+    },
     rekeySharing: async (options) => {
       const { rekeySharing } = await import('../sharing.ts');
       return rekeySharing(options);

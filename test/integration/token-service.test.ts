@@ -1,13 +1,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { decodeJwt, decodeProtectedHeader } from 'jose';
+import { decodeJwt, decodeProtectedHeader, type JWK } from 'jose';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createIssuerKey, type IssuerKey, signToken } from '../../src/auth/issuers/test-issuer.contract.ts';
 import { loadConfig } from '../../src/config/load-config.ts';
 import { createHost, type Host } from '../../src/host.ts';
 import { defineServer } from '../../src/mcp/server-definition.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
+import { openTokenUpkeep } from '../../src/token-upkeep.ts';
 import { type IssuerServer, startIssuerServer } from '../issuer-server.ts';
 
 const origin = 'https://mcp.example.com';
@@ -127,6 +128,35 @@ describe.each(['keys', 'oauth'])('with AUTH=%s', (auth) => {
     expect((await call('POST', '/mcp/token', body)).status).toBe(status);
   });
 
+  test('the command line replaces the signing key while this host serves, and ends what it is told to', async () => {
+    const before = await call('POST', '/mcp/token', { firebaseIdToken: await signIdentity() });
+    const { config, secrets } = await loadTestConfig(auth);
+    const upkeep = await openTokenUpkeep(config, secrets);
+    const { id } = await upkeep.rotateKeys(false);
+    // A token of the new key, as another instance would give one: this one looks for the key before it refuses.
+    const header = Buffer.from(JSON.stringify({ alg: 'ES256', typ: 'at+jwt', kid: id })).toString(
+      'base64url',
+    );
+    const [, claims, signature] = String(before.value.accessToken).split('.');
+    await expect
+      .poll(
+        async () => {
+          expect((await listTools(`${header}.${claims}.${signature}`)).status).toBe(401);
+          const { value } = await call('GET', '/oauth/jwks');
+          return value.keys.map((each: JWK) => each.kid);
+        },
+        { timeout: 60_000, interval: 300 },
+      )
+      .toEqual([decodeProtectedHeader(before.value.accessToken).kid, id]);
+    expect((await listTools(before.value.accessToken)).status).toBe(200);
+    await upkeep.revoke('tenant', tenantId);
+    await expect
+      .poll(() => listTools(before.value.accessToken).then(({ status }) => status), { timeout: 30_000 })
+      .toBe(401);
+    expect((await call('POST', '/mcp/token/refresh', { token: before.value.accessToken })).status).toBe(401);
+    await upkeep.close();
+  }, 90_000);
+
   test('a restart keeps what was signed', async () => {
     const { value } = await call('POST', '/mcp/token', { firebaseIdToken: await signIdentity() });
     await host.close();
@@ -136,9 +166,9 @@ describe.each(['keys', 'oauth'])('with AUTH=%s', (auth) => {
   });
 });
 
-async function open(auth: string): Promise<Host> {
+async function loadTestConfig(auth: string): ReturnType<typeof loadConfig> {
   const records = [{ name: 'shop', issuer: issuer.url, audience: 'shop-1', uses: ['identity'] }];
-  const loaded = await loadConfig({
+  return loadConfig({
     environment: {
       AUTH: auth,
       PUBLIC_URL: origin,
@@ -148,9 +178,12 @@ async function open(auth: string): Promise<Host> {
     },
     workingDir: dataDir,
   });
+}
+
+async function open(auth: string): Promise<Host> {
   return createHost({
     server: defineServer({ name: 'test', version: '1.0.0', tools: [] }),
-    ...loaded,
+    ...(await loadTestConfig(auth)),
     logger: createLogger({ level: 'silent' }),
   });
 }
