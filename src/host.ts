@@ -327,8 +327,9 @@ function createWeb(options: WebOptions): Web {
     logger,
   });
   const createWebEdge = (publicUrl: string): HttpEdge => {
-    const server = signIn?.serve(publicUrl, toResourceUrl(publicUrl));
-    const tokenService = exchange?.serve(publicUrl, toResourceUrl(publicUrl)).endpoints;
+    const resource = toResourceUrl(publicUrl);
+    const exchanged = exchange?.serve(publicUrl, resource);
+    const server = signIn?.serve(publicUrl, resource, exchanged?.service);
     return createEdge({
       routes: createRoutes(
         {
@@ -347,7 +348,7 @@ function createWeb(options: WebOptions): Web {
             dpopAlgorithms,
           }),
           ...(server !== undefined && { oauth: server.endpoints }),
-          ...(tokenService !== undefined && { tokenService }),
+          ...(exchanged !== undefined && { tokenService: exchanged.endpoints }),
         },
         {
           maxMcpBodyBytes: config.edge.maxBodyBytes,

@@ -3,7 +3,7 @@ import { hkdfSync } from 'node:crypto';
 import { createOwnIssuer } from './auth/issuers/own-issuer.ts';
 import type { TokenVerifier } from './auth/issuers/token-verifier.ts';
 import type { Revocations } from './auth/revocation/revocations.ts';
-import { refreshWindowMs } from './auth/tokens/token-service.ts';
+import { refreshWindowMs, type TokenService } from './auth/tokens/token-service.ts';
 import { createSigningKeys, type SigningKeys } from './auth/tokens/signing-keys.ts';
 import type { Principal } from './auth/principal.ts';
 import { isPassword } from './auth/users/password.ts';
@@ -32,7 +32,11 @@ export interface SignInOptions {
 export interface SignIn {
   readonly keys: SigningKeys;
   /** The authorization server under this public URL, whose tokens are taken from then on. */
-  serve(publicUrl: string, resource: string): AuthorizationServer;
+  serve(
+    publicUrl: string,
+    resource: string,
+    tokenService?: Pick<TokenService, 'exchange'>,
+  ): AuthorizationServer;
   /** Told that a caller lacks a scope, before the caller is. */
   noticeStepUp(principal: Principal): Promise<void>;
   close(): Promise<void>;
@@ -79,7 +83,7 @@ export function createSignIn(options: SignInOptions): SignIn {
 
   return {
     keys,
-    serve: (publicUrl, resource) => {
+    serve: (publicUrl, resource, tokenService) => {
       verifier.trust(createOwnIssuer({ issuer: publicUrl, resource, keys }));
       const server = createAuthorizationServer({
         publicUrl,
@@ -100,6 +104,7 @@ export function createSignIn(options: SignInOptions): SignIn {
         revoke: async (kind, name) => {
           await revocations.revoke(kind, name);
         },
+        ...(tokenService !== undefined && { tokenService }),
         accessTokenTtlSeconds,
         refreshTokenTtlSeconds,
         signInTtlSeconds,

@@ -12,6 +12,7 @@ import { intersectScopes } from '../auth/scope-cover.ts';
 import type { TenantStore } from '../auth/tenant-store.ts';
 import { resolveMember } from '../auth/tokens/memberships.ts';
 import type { SigningKeys } from '../auth/tokens/signing-keys.ts';
+import type { TokenService } from '../auth/tokens/token-service.ts';
 import type { UserStore } from '../auth/users/user-store.ts';
 import { RequestError } from '../errors.ts';
 import type { SealedBox } from '../mcp/sealed-box.ts';
@@ -51,6 +52,8 @@ export interface AuthorizationServerOptions {
   readonly signIn: Omit<LocalSignInOptions, 'users'>;
   /** Ends tokens on every instance. */
   readonly revoke: (kind: RevocationKind, name: string) => Promise<void>;
+  /** Absent where no issuer is trusted for identity tokens. */
+  readonly tokenService?: Pick<TokenService, 'exchange'>;
   readonly accessTokenTtlSeconds: number;
   readonly refreshTokenTtlSeconds: number;
   /** How long a browser stays signed in. */
@@ -195,6 +198,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
       interactions,
       stepUps,
       revoke: options.revoke,
+      ...(options.tokenService !== undefined && { tokenService: options.tokenService }),
     }),
     noticeStepUp: (grantId) => stepUps.insert(grantId),
     close: () => clients.flush(),

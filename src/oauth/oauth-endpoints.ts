@@ -4,9 +4,11 @@ import type { Provider } from 'oidc-provider';
 import type { RevocationKind } from '../auth/revocation/revocation-store.ts';
 import { accessTokenType } from '../auth/tokens/access-token.ts';
 import type { SigningKeys } from '../auth/tokens/signing-keys.ts';
+import type { TokenService } from '../auth/tokens/token-service.ts';
 import { type FullReply, type HttpRequest, toHeader, toJsonReply } from '../http/messages.ts';
 import type { RouteHandler } from '../http/routes.ts';
 import { normalizeClientMetadata } from './client-metadata.ts';
+import { exchangeToken, tokenExchangeGrant } from './grants/token-exchange-grant.ts';
 import type { Interactions } from './interactions.ts';
 import { type OauthClients, toClientId } from './oauth-clients.ts';
 import { runListener } from './run-listener.ts';
@@ -42,6 +44,8 @@ export interface OauthEndpointOptions {
   readonly keys: SigningKeys;
   readonly interactions: Interactions;
   readonly stepUps: StepUpNotices;
+  /** Absent where no issuer is trusted for identity tokens: then token exchange is no grant of this server. */
+  readonly tokenService?: Pick<TokenService, 'exchange'>;
   readonly revoke: (kind: RevocationKind, name: string) => Promise<void>;
 }
 
@@ -102,6 +106,10 @@ export function createOauthEndpoints(options: OauthEndpointOptions): OauthEndpoi
     token: async (request) => {
       if (!isForm(request)) return notAForm;
       const parameters = toParameters(request.body);
+      if (options.tokenService !== undefined && parameters.get('grant_type') === tokenExchangeGrant) {
+        const hasProof = toHeader(request.headers, 'dpop') !== undefined;
+        return exchangeToken(options.tokenService, { parameters, resource: options.resource, hasProof });
+      }
       if (await isRefreshInVain(parameters)) return inVain;
       return pass(request, { body: parameters.toString() });
     },
@@ -134,13 +142,23 @@ export function createOauthEndpoints(options: OauthEndpointOptions): OauthEndpoi
       if (typeof document !== 'object' || document === null) return { ...reply, headers };
       // The engine names its own alone. Some clients ask for all that they are told: the least that is of use.
       const scopes = { scopes_supported: ['openid', 'offline_access', ...options.baseScopes] };
-      return { ...reply, headers, body: JSON.stringify({ ...document, ...scopes }) };
+      return {
+        ...reply,
+        headers,
+        body: JSON.stringify({ ...document, ...scopes, ...toGrantTypes(document) }),
+      };
     },
     interaction: {
       show: (request) => interactions.show(request),
       decide: (request) => (isForm(request) ? interactions.decide(request) : notAForm),
     },
   };
+
+  /** Those of the engine, and what is answered without it. RFC 8414, section 2. */
+  function toGrantTypes(document: object): object {
+    if (options.tokenService === undefined || !('grant_types_supported' in document)) return {};
+    return { grant_types_supported: [document.grant_types_supported, tokenExchangeGrant].flat() };
+  }
 
   /** Changes nothing: the refresh token stays good for later. */
   async function isRefreshInVain(parameters: URLSearchParams): Promise<boolean> {

@@ -157,6 +157,60 @@ describe.each(['keys', 'oauth'])('with AUTH=%s', (auth) => {
     await upkeep.close();
   }, 90_000);
 
+  test('the token endpoint of OAuth makes the same exchange, where there is one', async () => {
+    const idToken = 'urn:ietf:params:oauth:token-type:id_token';
+    const ask = async (changes: Record<string, string> = {}, headers: Record<string, string> = {}) => {
+      const reply = await host.fetch(
+        new Request(`${origin}/oauth/token`, {
+          method: 'POST',
+          headers: { host: 'mcp.example.com', ...headers },
+          body: new URLSearchParams({
+            grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+            subject_token: await signIdentity(),
+            subject_token_type: idToken,
+            ...changes,
+          }),
+        }),
+      );
+      return { status: reply.status, value: JSON.parse(await reply.text()) };
+    };
+    if (auth === 'keys') return expect((await ask()).status).toBe(404);
+    const metadata = await call('GET', '/.well-known/oauth-authorization-server');
+    expect(metadata.value.grant_types_supported).toContain('urn:ietf:params:oauth:grant-type:token-exchange');
+    const good = await ask({ resource: `${origin}/mcp`, scope: 'notes:read', tenant_id: tenantId });
+    expect(good).toMatchObject({
+      status: 200,
+      value: {
+        issued_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+        token_type: 'Bearer',
+        expires_in: 3600,
+        scope: 'notes:read',
+      },
+    });
+    expect((await listTools(good.value.access_token)).status).toBe(200);
+    for (const [changes, error] of [
+      [{ subject_token: 'x' }, 'invalid_request'],
+      [{ subject_token: await signIdentity({ exp: 1 }) }, 'invalid_request'],
+      [{ subject_token: good.value.access_token }, 'invalid_request'],
+      [{ subject_token_type: 'urn:ietf:params:oauth:token-type:access_token' }, 'invalid_request'],
+      [{ requested_token_type: idToken }, 'invalid_request'],
+      [{ actor_token: 'x' }, 'invalid_request'],
+      [{ subject_token: await signIdentity({ sub: 'bob' }) }, 'invalid_grant'],
+      [{ scope: 'admin' }, 'invalid_grant'],
+      [{ tenant_id: 'other' }, 'invalid_grant'],
+      [{ resource: 'https://other.example/mcp' }, 'invalid_target'],
+      [{ audience: 'https://other.example/mcp' }, 'invalid_target'],
+      [{ scope: '"' }, 'invalid_scope'],
+    ] as const) {
+      expect(await ask(changes), JSON.stringify(Object.keys(changes))).toMatchObject({
+        status: 400,
+        value: { error },
+      });
+    }
+    // A client that proves a key is not given a token that is good for everybody.
+    return expect(await ask({}, { dpop: 'a.b.c' })).toMatchObject({ value: { error: 'invalid_request' } });
+  });
+
   test('a restart keeps what was signed', async () => {
     const { value } = await call('POST', '/mcp/token', { firebaseIdToken: await signIdentity() });
     await host.close();
