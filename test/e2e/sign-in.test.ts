@@ -10,7 +10,9 @@ let host: MooringProcess;
 let person: Person;
 
 beforeAll(async () => {
-  host = await startMooring({ environment: { AUTH: 'oauth', ACCESS_TOKEN_TTL_SECONDS: '10' } });
+  host = await startMooring({
+    environment: { AUTH: 'oauth', ACCESS_TOKEN_TTL_SECONDS: '10', LOG_LEVEL: 'trace' },
+  });
   person = await createPerson(host);
 });
 afterAll(async () => {
@@ -46,7 +48,7 @@ describe.each(signingInKinds)('%s', (kind) => {
   });
 });
 
-test('who is switched off is out', async () => {
+test('who is switched off is out, and no log of any level has a secret', async () => {
   const client = await createSigningInClient('SDK v1', host.url, person.allow);
   await client.connect();
   const token = client.tokens?.access_token ?? '';
@@ -66,6 +68,7 @@ test('who is switched off is out', async () => {
   expect(done.code).toBe(0);
   await vi.waitFor(async () => expect((await ask()).status).toBe(401), patience);
   const { out, error } = host.read();
+  expect(error + out).toContain('"level":"info"');
   for (const secret of [token, client.tokens?.refresh_token ?? '?', person.password])
     expect(`${error}${out.replace(/password {2}\S+/, '')}`).not.toContain(secret);
   await client.close();
