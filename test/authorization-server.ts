@@ -207,15 +207,18 @@ export function bodyOf(reply: FullReply): Record<string, unknown> {
   return JSON.parse(reply.body) as Record<string, unknown>;
 }
 
+/** What a browser or a client is pointed at. */
+export type Askable = Pick<TestAuthorizationServer, 'ask'>;
+
 /** Keeps cookies by name and path, as browsers do. */
 export class TestBrowser {
   readonly cookies = new Map<
     string,
     { readonly path: string; readonly value: string; readonly line: string }
   >();
-  readonly #open: TestAuthorizationServer;
+  readonly #open: Askable;
 
-  constructor(open: TestAuthorizationServer) {
+  constructor(open: Askable) {
     this.#open = open;
   }
 
@@ -259,10 +262,13 @@ export class TestBrowser {
   }
 
   /** Signs in and allows, as far as the pages ask for it. */
-  async authorize(target: string): Promise<Visit> {
+  async authorize(
+    target: string,
+    who: { readonly name: string; readonly password: string } = account,
+  ): Promise<Visit> {
     let page = await this.open(target);
     if (page.reply.body.includes('type="password"'))
-      page = await this.submit(page, { ...account, decision: 'continue' });
+      page = await this.submit(page, { ...who, decision: 'continue' });
     if (page.reply.body.includes('value="allow"')) page = await this.submit(page, { decision: 'allow' });
     return page;
   }
@@ -368,10 +374,7 @@ export function toRefresh(
 }
 
 /** Registers a client. @returns its id */
-export async function register(
-  open: TestAuthorizationServer,
-  metadata: Readonly<Record<string, unknown>>,
-): Promise<string> {
+export async function register(open: Askable, metadata: Readonly<Record<string, unknown>>): Promise<string> {
   const reply = await open.ask('/oauth/register', { body: JSON.stringify(metadata) });
   if (reply.status !== 201) throw new Error(`not registered: ${reply.body}`);
   return String(bodyOf(reply)['client_id']);
