@@ -89,8 +89,8 @@ function isPage(value: unknown): boolean {
 function toName(value: unknown): string | undefined {
   if (typeof value !== 'string') return undefined;
   const name = value.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, ' ').trim();
-  // By characters: half of one is none.
-  return name === '' ? undefined : [...name].slice(0, maxNameLength).join('').trimEnd();
+  // By code points: half of one is none.
+  return name === '' ? undefined : Array.from(name).slice(0, maxNameLength).join('').trimEnd();
 }
 
 function invalid(
