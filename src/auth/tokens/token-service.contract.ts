@@ -294,35 +294,25 @@ export function describeTokenService(name: string, open: () => Promise<TokenServ
         sessionId: 'sid',
       });
 
-      test.each<[string, (keys: SigningKeys) => Promise<string>]>([
-        ['no token', () => Promise.resolve('x')],
-        ['one too long to be ours', () => Promise.resolve('x'.repeat(10_000))],
-        [
-          'one that an OAuth client got',
-          (keys) =>
-            signAccessToken({ ...goodClaims(), grant: 'authorization_server' }, { issuer, resource, keys }),
-        ],
-        [
-          'one for another resource',
-          (keys) => signAccessToken(goodClaims(), { issuer, resource: `${issuer}/other`, keys }),
-        ],
-        [
-          'one of another issuer with our key',
-          (keys) => signAccessToken(goodClaims(), { issuer: 'https://evil.example', resource, keys }),
-        ],
-        [
-          'one of no family',
-          (keys) => {
-            const { sessionId: _, ...claims } = goodClaims();
-            return signAccessToken(claims, { issuer, resource, keys });
-          },
-        ],
-        [
-          'one of a family that never was',
-          (keys) => signAccessToken(goodClaims(), { issuer, resource, keys }),
-        ],
-      ])('takes only tokens of this service: not %s', async (_, make) => {
-        await expect(one.service.refresh(await make(one.keys))).rejects.toMatchObject(refused);
+      const good = { issuer, resource };
+      test.each<[string, Partial<AccessTokenClaims>, typeof good]>([
+        ['one that an OAuth client got', { grant: 'authorization_server' }, good],
+        ['one for another resource', {}, { ...good, resource: `${issuer}/other` }],
+        ['one of another issuer with our key', {}, { ...good, issuer: 'https://evil.example' }],
+        ['one of a family that never was', { sessionId: 'sid' }, good],
+        ['one that never was', { tokenId: 'jti' }, good],
+      ])('takes only tokens of this service: not %s', async (_, changes, parties) => {
+        // But for the one change, it is the newest token of a living family.
+        const { jti, sid } = decodeJwt(await signIn());
+        const claims = { ...goodClaims(), tokenId: String(jti), sessionId: String(sid) };
+        const sign = (changed: Partial<AccessTokenClaims>, by: typeof good): Promise<string> =>
+          signAccessToken({ ...claims, ...changed }, { ...by, keys: one.keys });
+        await expect(one.service.refresh(await sign(changes, parties))).rejects.toMatchObject(refused);
+        await expect(refresh(await sign({}, good))).resolves.toEqual(expect.any(String));
+      });
+
+      test.each(['x', 'x'.repeat(10_000), ''])('takes nothing that is no token', async (text) => {
+        await expect(one.service.refresh(text)).rejects.toMatchObject(refused);
       });
 
       test('takes no token whose signature, header or claims were altered', async () => {
