@@ -335,9 +335,10 @@ async function killOnceCopied(master: RedisServer): Promise<void> {
   }
 }
 
+/** `undefined` when it cannot tell: who is promoted cuts its connections. */
 async function readRole(url: string): Promise<unknown> {
-  const role = (await runCommand(url, 'ROLE')) as readonly unknown[];
-  return role[0];
+  const role = await runCommand(url, 'ROLE').catch(() => undefined);
+  return Array.isArray(role) ? role[0] : undefined;
 }
 
 /** Runs one command on a server over a connection of its own, cut by none of the faults. */
