@@ -40,6 +40,7 @@ export class NodeCall implements RequestHead {
   readonly #exchange: HttpExchange;
   readonly #expectsContinue: boolean;
   #isBodyRead = false;
+  #isLast = false;
   #isEnded = false;
   #isGone = false;
   #reply: HttpReply | undefined = undefined;
@@ -60,6 +61,11 @@ export class NodeCall implements RequestHead {
     options.response.on('close', () => {
       this.#onClosed();
     });
+  }
+
+  /** Whether its reply has begun without saying that the connection ends: whoever sent it may send another one. */
+  get keepsConnection(): boolean {
+    return this.response.headersSent && !this.#isLast;
   }
 
   /** Whether the reply has begun, so that nothing else may be written to the socket. */
@@ -160,7 +166,8 @@ export class NodeCall implements RequestHead {
     if (reply.status !== 204 && reply.status !== 304)
       wire.push('Content-Length', String(Buffer.byteLength(reply.body)));
     const mustLinger = this.#mustLinger();
-    if (mustLinger || this.#context.isStopping) wire.push('Connection', 'close');
+    this.#isLast = mustLinger || this.#context.isStopping;
+    if (this.#isLast) wire.push('Connection', 'close');
     response.writeHead(reply.status, wire);
     if (mustLinger) return this.#linger(reply.body);
     response.end(reply.body);
@@ -171,7 +178,8 @@ export class NodeCall implements RequestHead {
   #sendStream(reply: StreamReply): void {
     const { response } = this;
     const wire = this.#context.edge.toWireHeaders(this.#exchange, reply);
-    if (this.#context.isStopping) wire.push('Connection', 'close');
+    this.#isLast = this.#context.isStopping;
+    if (this.#isLast) wire.push('Connection', 'close');
     response.writeHead(reply.status, wire);
     response.flushHeaders();
     reply.open(

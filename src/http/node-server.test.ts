@@ -465,6 +465,25 @@ describe('quiesce', () => {
     await waitFor(() => idle.isClosed).toBe(true);
   });
 
+  it('answers a last request on a connection whose reply had begun before, and did not say that it ends', async () => {
+    const test = createTestEdge();
+    const running = await start(test, { stopIdleMs: 30_000 });
+    const client = await open();
+    client.socket.write(toRaw('GET /mcp'));
+    await waitFor(() => test.sinks.length).toBe(1);
+    let isQuiet = false;
+    const quiet = running.quiesce(30_000).then(() => (isQuiet = true));
+    test.sinks[0]?.end();
+    await waitFor(() => client.received.endsWith('0\r\n\r\n')).toBe(true);
+    expect([isQuiet, client.isClosed]).toEqual([false, false]);
+    client.socket.write(toRaw('GET /open'));
+    await quiet;
+    await waitFor(() => client.isClosed).toBe(true);
+    expect(statuses(client)).toEqual(['200', '200']);
+    expect(client.received).toMatch(/connection: close/i);
+    await running.close(5000);
+  });
+
   it('serves who had connected when it was called, and was not yet handed over', async () => {
     const running = await start(createTestEdge(), { stopIdleMs: 30_000 });
     const clients = Array.from({ length: 20 }, () => connect(running.address.port, '127.0.0.1'));

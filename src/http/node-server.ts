@@ -273,7 +273,8 @@ class ListeningServer implements NodeServer, NodeCallContext {
       };
       const timer = setTimeout(finish, waitMs);
       this.#onLessIdle = (): void => {
-        if (this.#findIdle().length === 0) finish();
+        if (this.#findIdle().length === 0 && ![...this.#calls].some(({ keepsConnection }) => keepsConnection))
+          finish();
       };
       this.#onLessIdle();
     });
