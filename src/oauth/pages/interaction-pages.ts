@@ -81,36 +81,6 @@ export function renderSignIn({ action, token, serverName, client, name, problem 
   };
 }
 
-/** What the page before a sign-in elsewhere shows. */
-export interface UpstreamView extends FormParts {
-  readonly serverName: string;
-  readonly client: ShownClient;
-  readonly scopes: readonly ShownScope[];
-  /** Host at which the person signs in. */
-  readonly upstreamName: string;
-  readonly problem?: string;
-}
-
-/** Asks whether to go and sign in elsewhere for this client: never without a word, whoever sent the person here. */
-export function renderUpstream(view: UpstreamView): Page {
-  return {
-    title: `Sign in to ${view.serverName}`,
-    content: html`<h1>${view.client.name} wants to use ${view.serverName} for you</h1>
-      ${renderProblem(view.problem)} ${renderClient(view.client)} ${renderScopes(view.scopes)}
-      <p>
-        You will sign in at <strong>${view.upstreamName}</strong>, and be asked once more before
-        ${view.client.name} gets anything.
-      </p>
-      <form method="post" action="${view.action}">
-        <input type="hidden" name="token" value="${view.token}" />
-        <div class="actions">
-          <button class="main" name="decision" value="continue">Continue to ${view.upstreamName}</button>
-          <button name="decision" value="cancel">Cancel</button>
-        </div>
-      </form>`,
-  };
-}
-
 /** A tenant that the person may act for. */
 export interface ShownTenant {
   readonly id: string;
