@@ -25,7 +25,7 @@ const unansweredQuestion = 'The client did not answer within 5000 ms';
 /** What a caller is told by the balancer when an instance is gone. */
 const gone = 'HTTP 502';
 /**
- * Calls, of many hundreds, that a balancer which was not told of a stop may send on a connection in the very moment in which
+ * Calls, and answers to questions, of many hundreds, that a balancer which was not told of a stop may send on a connection in the very moment in which
  * it ends, or while the machine gives nobody a turn. See "What is promised" in the guide to sessions.
  */
 const mostUnluckyCalls = 5;
