@@ -85,8 +85,9 @@ export async function openRedis(options: RedisOptions): Promise<RedisConnection>
     random: options.random ?? Math.random,
   };
   const isCluster = target.kind === 'cluster';
-  const openLinks = isCluster ? openClusterLinks : openSingleLinks;
-  const links = await openLinks({ ...linkOptions, purpose: 'commands' });
+  const commandOptions: RedisLinkOptions = { ...linkOptions, purpose: 'commands' };
+  const nodes = isCluster ? await openClusterLinks(commandOptions) : undefined;
+  const links = nodes ?? (await openSingleLinks(commandOptions));
   const limits = { timeoutMs: linkOptions.commandTimeoutMs, now: linkOptions.now };
   const runner = new CommandRunner(links, limits);
   const client = toBoundedCommands(runner);
@@ -102,8 +103,11 @@ export async function openRedis(options: RedisOptions): Promise<RedisConnection>
       await (isCluster ? client.sPublish(channel, message) : client.publish(channel, message));
     },
     createSubscriber: async () => {
-      const open = isCluster ? createClusterSubscriber : createRedisSubscriber;
-      const subscriber = await open({ ...linkOptions, purpose: 'messages' });
+      const messageOptions: RedisLinkOptions = { ...linkOptions, purpose: 'messages' };
+      const subscriber =
+        nodes === undefined
+          ? await createRedisSubscriber(messageOptions)
+          : createClusterSubscriber(messageOptions, nodes);
       subscribers.add(subscriber);
       return subscriber;
     },

@@ -139,9 +139,11 @@ export class RedisLink {
   }
 
   /** Makes the connection again, at once, perhaps to another server; what is on its way fails. */
-  giveUp(reason: 'silent' | 'read_only'): void {
+  giveUp(reason: 'silent' | 'read_only' | 'garbled'): void {
     const now = this.#options.now();
-    if (!this.isReady || now - this.#lastGivenUpAt < minGiveUpIntervalMs) return;
+    const isTooSoon = now - this.#lastGivenUpAt < minGiveUpIntervalMs;
+    // What a garbled one says is not to be believed any longer.
+    if (!this.isReady || (isTooSoon && reason !== 'garbled')) return;
     this.#lastGivenUpAt = now;
     this.#downSince ??= now;
     this.#options.logger.warn('redis.connection_given_up', { purpose: this.#options.purpose, reason });

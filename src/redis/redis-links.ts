@@ -20,6 +20,12 @@ export interface RedisLinks {
   close(): void;
 }
 
+/** Those of a cluster, which know where each key is. */
+export interface ClusterRedisLinks extends RedisLinks {
+  /** The node that has a key's slot, as `host:port`; some master while that is not known. */
+  addressOf(key: string): string;
+}
+
 /** One server, or what the sentinels name as such. @throws UpstreamError */
 export async function openSingleLinks(options: RedisLinkOptions): Promise<RedisLinks> {
   return toSingleLinks(await RedisLink.open(options));
@@ -39,7 +45,7 @@ export function toSingleLinks(link: RedisLink): RedisLinks {
 }
 
 /** @throws UpstreamError when no node answers */
-export async function openClusterLinks(options: RedisLinkOptions): Promise<RedisLinks> {
+export async function openClusterLinks(options: RedisLinkOptions): Promise<ClusterRedisLinks> {
   const links = new ClusterLinks(options);
   const [node] = options.target.nodes;
   try {
@@ -61,7 +67,7 @@ const minRefreshIntervalMs = 100;
 /** Most nodes that we connect to. */
 const maxLinks = 1000;
 
-class ClusterLinks implements RedisLinks {
+class ClusterLinks implements ClusterRedisLinks {
   readonly lookMs = 250;
   readonly #options: RedisLinkOptions;
   readonly #links = new Map<string, RedisLink>();
@@ -77,10 +83,11 @@ class ClusterLinks implements RedisLinks {
   }
 
   linkFor(key: string | undefined): RedisLink {
-    const owner = key === undefined ? undefined : this.#owners[toSlot(key)];
-    return this.linkTo(
-      owner ?? this.#masters.find((address) => this.#links.get(address)?.isReady) ?? this.#pick(),
-    );
+    return this.linkTo(key === undefined ? this.#anyMaster() : this.addressOf(key));
+  }
+
+  addressOf(key: string): string {
+    return this.#owners[toSlot(key)] ?? this.#anyMaster();
   }
 
   masters(): readonly RedisLink[] {
@@ -120,6 +127,10 @@ class ClusterLinks implements RedisLinks {
 
   #tell(): void {
     for (const listener of this.#listeners) listener();
+  }
+
+  #anyMaster(): string {
+    return this.#masters.find((address) => this.#links.get(address)?.isReady) ?? this.#pick();
   }
 
   #pick(): string {
@@ -184,7 +195,8 @@ function toAddress({ host, port }: RedisNode): string {
   return `${host}:${port}`;
 }
 
-function toNode(address: string): RedisNode {
+/** The node that an address names. */
+export function toNode(address: string): RedisNode {
   const separator = address.lastIndexOf(':');
   return { host: address.slice(0, separator), port: Number(address.slice(separator + 1)) };
 }

@@ -40,6 +40,8 @@ export interface Caller {
 export interface Sight {
   /** Requests to open a session, which clients repeat when they believe to have lost theirs. */
   initialized: number;
+  /** Answers to questions that the balancer could not deliver. Nobody sends them again. */
+  undeliveredAnswers: number;
   /** Replies by their status. */
   readonly statuses: Map<number, number>;
 }
@@ -201,11 +203,16 @@ function toSeeing(sight: Sight, onCut: (call: unknown) => void): FetchLike {
     const body = typeof init?.body === 'string' ? init.body : '';
     if (body.includes('"method":"initialize"')) sight.initialized += 1;
     const reply = see(sight, await fetch(url, init));
+    if (reply.status === 502 && isAnswer(body)) sight.undeliveredAnswers += 1;
     if (reply.body === null || !isEventStream(reply) || !body.includes('"tools/call"')) return reply;
     const { params } = JSON.parse(body) as { params: { arguments: { call: unknown } } };
     const watched = watchStream(reply.body, () => onCut(params.arguments.call));
     return new Response(watched, { status: reply.status, headers: reply.headers });
   };
+}
+
+function isAnswer(body: string): boolean {
+  return body.includes('"result"') && !body.includes('"method"');
 }
 
 function watchStream(

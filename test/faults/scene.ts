@@ -50,6 +50,8 @@ export interface Outcome {
   /** Legacy sessions that a client opened, beyond one for each. */
   readonly initializedAgain: number;
   readonly statuses: Readonly<Record<string, number>>;
+  /** Answers to questions that the balancer could not deliver. */
+  readonly undeliveredAnswers: number;
   /** From the end of the fault until every call of every caller had succeeded. */
   readonly recoveredInMs: number;
   /** Observers who did not hear in time of a change that was made after the fault. */
@@ -76,7 +78,7 @@ export async function startScene(redisUrl: string): Promise<Scene> {
     file,
     lines,
     underLoad: async (title, fault, { isStartingOver = false } = {}) => {
-      const sight: Sight = { initialized: 0, statuses: new Map() };
+      const sight: Sight = { initialized: 0, undeliveredAnswers: 0, statuses: new Map() };
       const callers = await connectAll(fleet, sight);
       // Of a session that ends with the fault nothing is to be heard any more.
       const observers = isStartingOver ? [] : [await observeLegacy(fleet), await observeModern(fleet)];
@@ -90,7 +92,8 @@ export async function startScene(redisUrl: string): Promise<Scene> {
         await waitFor(() => callers.every(({ name }) => countSucceeded(load, name) >= callsBefore));
         await fault(load);
         const endedAt = performance.now();
-        if (isStartingOver) newcomers = await connectAll(fleet, { initialized: 0, statuses: new Map() });
+        if (isStartingOver)
+          newcomers = await connectAll(fleet, { initialized: 0, undeliveredAnswers: 0, statuses: new Map() });
         await recover(isStartingOver ? newcomers : callers, file, extra);
         recoveredInMs = Math.round(performance.now() - endedAt);
         deaf = await touch(fleet, observers);
@@ -107,6 +110,7 @@ export async function startScene(redisUrl: string): Promise<Scene> {
         tally: toTally([...load.ended, ...extra], file, stepsOfStream),
         initializedAgain: sight.initialized - opened,
         statuses: Object.fromEntries(sight.statuses),
+        undeliveredAnswers: sight.undeliveredAnswers,
         recoveredInMs,
         deaf,
         repeated: observers.flatMap(({ repeated }) => repeated),

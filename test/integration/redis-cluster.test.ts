@@ -95,6 +95,36 @@ describe('a Redis Cluster', () => {
     },
   );
 
+  it('follows many topics whose slots move while others are subscribed to', { timeout }, async () => {
+    const { bus, gaps } = await openBus('session.first');
+    const [first, second, third] = nodes;
+    if (first === undefined || second === undefined || third === undefined) throw new Error('there are four');
+    const topics = Array.from({ length: 120 }, (_, index) => `session.many${index}`);
+    const heard = new Set<string>();
+    for (const topic of topics) await bus.subscribe(topic, () => heard.add(topic));
+    const moving: string[] = [];
+    for (const topic of topics)
+      if (moving.length < 12 && (await cluster.ownerOf(`mcp:bus:{${topic}}`)) === second) moving.push(topic);
+    let isMoving = true;
+    const disturb = (async () => {
+      for (let count = 0; isMoving; count += 1) {
+        const unsubscribe = await bus.subscribe(`session.passing${count}`, () => undefined);
+        // It may tell that a topic is not where it should be at this moment.
+        await bus.check().catch(() => undefined);
+        await unsubscribe();
+      }
+    })();
+    for (const topic of moving) await cluster.moveSlot(`mcp:bus:{${topic}}`, third);
+    isMoving = false;
+    await disturb;
+    await vi.waitFor(() => expect(gaps.count).toBeGreaterThan(0), patience);
+    await vi.waitFor(async () => {
+      for (const topic of topics) if (!heard.has(topic)) await bus.publish(topic, 'hello');
+      expect(heard.size).toBe(topics.length);
+    }, patience);
+    await bus.check();
+  });
+
   it('goes on with the replica of a node that died', { timeout }, async () => {
     const [first, , , replica] = nodes;
     const key = 'key{06S}';
