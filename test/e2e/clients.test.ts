@@ -1,13 +1,17 @@
 /**
- * Every real client that people use, over both transports, against the notes server as `mooring start` runs it.
+ * Every real client that people use, over both transports and through a balancer to three instances on Redis, against the
+ * notes server as `mooring start` runs it, and against one whose calls take their time.
  */
 import { randomUUID } from 'node:crypto';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { type RedisServer, startRedis } from '../redis-server.ts';
+import { type Fleet, startFleet } from './fleet.ts';
 import {
   createFolder,
   type MooringProcess,
+  notesModule,
   startMooring,
   toStdioCommand,
   workbenchModule,
@@ -28,28 +32,45 @@ const versions: Readonly<Record<ClientKind, string>> = {
 const waitMs = { timeout: 10_000, interval: 20 };
 
 const stdioFolders: string[] = [];
-let notes: MooringProcess;
-let workbench: MooringProcess;
+/** One server, alone and as a fleet. */
+interface Served {
+  readonly module: string;
+  readonly alone: MooringProcess;
+  readonly fleet: Fleet;
+}
+
+let redis: RedisServer;
+let notes: Served;
+let workbench: Served;
 
 beforeAll(async () => {
-  [notes, workbench] = await Promise.all([startMooring(), startMooring({ module: workbenchModule })]);
+  redis = await startRedis();
+  const serve = async (module: string): Promise<Served> => ({
+    module,
+    alone: await startMooring({ module }),
+    fleet: await startFleet({ module, redisUrl: redis.url, environment: { SSE_RETRY_MS: '50' } }),
+  });
+  [notes, workbench] = await Promise.all([serve(notesModule), serve(workbenchModule)]);
 });
 
 afterAll(async () => {
-  await Promise.all([notes.dispose(), workbench.dispose()]);
+  for (const served of [notes, workbench]) await Promise.all([served?.alone.dispose(), served?.fleet.stop()]);
+  await redis?.stop();
   for (const folder of stdioFolders) rmSync(folder, { recursive: true, force: true });
 });
 
-function toAddress(transport: 'http' | 'stdio', served: MooringProcess, module?: string): ServerAddress {
-  if (transport === 'http') return { kind: 'http', url: served.url, key: served.key };
+const ways = ['HTTP', 'stdio', 'a balancer'] as const;
+type Way = (typeof ways)[number];
+
+function toAddress(way: Way, { module, alone, fleet }: Served): ServerAddress {
+  if (way === 'HTTP') return { kind: 'http', url: alone.url, key: alone.key };
+  if (way === 'a balancer') return { kind: 'http', url: fleet.url, key: fleet.key };
   const dataDir = createFolder();
   stdioFolders.push(dataDir);
-  return { kind: 'stdio', ...toStdioCommand({ dataDir, ...(module === undefined ? {} : { module }) }) };
+  return { kind: 'stdio', ...toStdioCommand({ dataDir, module }) };
 }
 
-const combinations = (['http', 'stdio'] as const).flatMap((transport) =>
-  clientKinds.map((kind) => ({ kind, transport })),
-);
+const combinations = ways.flatMap((transport) => clientKinds.map((kind) => ({ kind, transport })));
 
 describe.each(combinations)('$kind over $transport, the notes server', ({ kind, transport }) => {
   let client: TestClient;
@@ -140,7 +161,7 @@ describe.each(combinations)('$kind over $transport, the notes server', ({ kind, 
     const { id: other, uri: otherUri } = await add('Not watched');
     await client.watch(uri);
     // Over stdio a process has one client, so the change is its own.
-    const writer = transport === 'http' ? await connectClient(kind, toAddress('http', notes)) : client;
+    const writer = transport === 'stdio' ? client : await connectClient(kind, toAddress(transport, notes));
     try {
       // The stream of a session opens beside the first answers; what happens before that is not told.
       await vi.waitFor(async () => {
@@ -169,7 +190,7 @@ describe.each(combinations)('$kind over $transport, calls that take their time',
   beforeAll(async () => {
     folder = createFolder();
     stdioFolders.push(folder);
-    client = await connectClient(kind, toAddress(transport, workbench, workbenchModule));
+    client = await connectClient(kind, toAddress(transport, workbench));
   });
   afterAll(async () => {
     await client?.close();
@@ -200,6 +221,12 @@ describe.each(combinations)('$kind over $transport, calls that take their time',
     expect((await client.callTool('spare_0')).text).toBe('spare');
   });
 
+  test('visits a page, lends its model and names its roots when it is asked to', async () => {
+    client.questions.length = 0;
+    expect((await client.callTool('consult')).text).toBe('accept hi file:///work');
+    expect(client.questions).toEqual(['Please look']);
+  });
+
   test('gets log messages from the level on that it asked for', async () => {
     await client.setLogLevel('error');
     await client.callTool('say');
@@ -224,6 +251,7 @@ describe.each(combinations)('$kind over $transport, calls that take their time',
       'add_to',
       'ask',
       'change',
+      'consult',
       'count',
       'say',
       'spare_0',
@@ -237,7 +265,7 @@ describe.each(combinations)('$kind over $transport, calls that take their time',
 });
 
 test('notes are listed a page at a time, each once, while others are being written', async () => {
-  const client = await connectClient('SDK v2, legacy', toAddress('http', notes));
+  const client = await connectClient('SDK v2, legacy', toAddress('HTTP', notes));
   try {
     await Promise.all(
       Array.from({ length: 105 }, (_, index) =>

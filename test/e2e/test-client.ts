@@ -7,7 +7,9 @@ import { StreamableHTTPClientTransport as HttpTransportV1 } from '@modelcontextp
 import type { Transport as TransportV1 } from '@modelcontextprotocol/sdk/shared/transport.js';
 import {
   CallToolResultSchema,
+  CreateMessageRequestSchema,
   ElicitRequestSchema,
+  ListRootsRequestSchema,
   LoggingMessageNotificationSchema,
   ResourceListChangedNotificationSchema,
   ResourceUpdatedNotificationSchema,
@@ -92,7 +94,10 @@ export function connectClient(kind: ClientKind, address: ServerAddress): Promise
 }
 
 const clientInfo = { name: 'mooring-e2e', version: '1.0.0' };
-const capabilities = { elicitation: {} };
+const capabilities = { elicitation: { form: {}, url: {} }, sampling: {}, roots: {} };
+/** What the model and the application behind every client say. */
+const sampled = { role: 'assistant' as const, model: 'test', content: { type: 'text' as const, text: 'hi' } };
+const rooted = { roots: [{ uri: 'file:///work' }] };
 const logLevelKey = 'io.modelcontextprotocol/logLevel';
 
 interface Heard {
@@ -107,8 +112,10 @@ async function connectV2(address: ServerAddress, mode: 'auto' | 'legacy'): Promi
   const told: Heard = { questions: [], heard: [], logged: [], answer: 'accept' };
   client.setRequestHandler('elicitation/create', ({ params }) => {
     told.questions.push(params.message);
-    return toElicitResult(told.answer);
+    return toElicitResult(told.answer, params.mode);
   });
+  client.setRequestHandler('sampling/createMessage', () => sampled);
+  client.setRequestHandler('roots/list', () => rooted);
   client.setNotificationHandler('notifications/resources/updated', ({ params }) => {
     told.heard.push(params.uri);
   });
@@ -165,8 +172,10 @@ async function connectV1(address: ServerAddress): Promise<TestClient> {
   const told: Heard = { questions: [], heard: [], logged: [], answer: 'accept' };
   client.setRequestHandler(ElicitRequestSchema, ({ params }) => {
     told.questions.push(params.message);
-    return toElicitResult(told.answer);
+    return toElicitResult(told.answer, params.mode);
   });
+  client.setRequestHandler(CreateMessageRequestSchema, () => sampled);
+  client.setRequestHandler(ListRootsRequestSchema, () => rooted);
   client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) => {
     told.heard.push(params.uri);
   });
@@ -238,8 +247,12 @@ async function closeSession(client: { close(): Promise<void> }, transport: objec
   await client.close();
 }
 
-function toElicitResult(action: Answer): { action: Answer; content?: Record<string, never> } {
-  return action === 'accept' ? { action, content: {} } : { action };
+/** A form is filled in, with nothing; a page is only visited. */
+function toElicitResult(
+  action: Answer,
+  mode: string | undefined,
+): { action: Answer; content?: Record<string, never> } {
+  return action === 'accept' && mode !== 'url' ? { action, content: {} } : { action };
 }
 
 function toRequestInit(key: string): RequestInit {

@@ -7,6 +7,8 @@ import { sessionLua } from './lua-session.ts';
  * KEYS  1 session, 2 ended
  * ARGV  1 now or '', 2 idle ms
  * Result  milliseconds since the epoch as text; 'over': it ended or expired; 'absent': expired, or not yet written
+ *
+ * Closes the race of a session that ends while it is looked at: record and mark are read as of one moment.
  */
 export const readSessionUse: RedisScript = defineScript(
   'read-session-use',
