@@ -4,6 +4,7 @@
  */
 import { ProtocolError, protocolErrorCodes, RequestError } from '../errors.ts';
 import type { MessageBus } from '../sessions/message-bus.ts';
+import type { SessionRecord } from '../sessions/session-store.ts';
 import { checkAnswer, requireCapability } from './client-questions.ts';
 import type { ClientQuestion } from './dispatch-target.ts';
 import { isRecord, renderMessage } from './json-rpc.ts';
@@ -13,9 +14,12 @@ import { ToolError } from './tool-result.ts';
 /** Most questions that wait at once on one instance. */
 export const maxWaitingQuestions = 10_000;
 
+/** Whose question or answer it is: a session, and the principal that it belongs to. */
+export type Party = Pick<SessionRecord, 'id' | 'principalKey'>;
+
 /** Who is asked, and how. */
 export interface QuestionRoute {
-  readonly sessionId: string;
+  readonly party: Party;
   readonly capabilities: ClientCapabilities;
   readonly signal: AbortSignal;
   /** Sends the request to the client. */
@@ -26,16 +30,17 @@ export interface QuestionRoute {
 export interface ClientAnswers {
   ask(question: ClientQuestion, route: QuestionRoute): Promise<Readonly<Record<string, unknown>>>;
   /**
-   * Takes a client's response, or passes it to the instance that waits for it. One nobody waits for is dropped.
+   * Takes a client's response, or passes it to the instance that waits for it. One nobody waits for is dropped, and so is
+   * one of another party: it may be called before it is known whether there is such a session.
    *
    * @throws RequestError `body_too_large` for one that must be passed on and is longer than the bus carries
    */
-  accept(sessionId: string, response: JsonRpcResponse): Promise<void>;
+  accept(party: Party, response: JsonRpcResponse): Promise<void>;
   close(): Promise<void>;
 }
 
 interface Waiting {
-  readonly sessionId: string;
+  readonly party: Party;
   settle(response: JsonRpcResponse): void;
 }
 
@@ -51,15 +56,15 @@ export async function createClientAnswers(options: {
   const { bus, instanceId } = options;
   const waiting = new Map<string, Waiting>();
   let lastId = 0;
-  const take = (sessionId: string, response: JsonRpcResponse): void => {
+  const take = ({ id, principalKey }: Party, response: JsonRpcResponse): void => {
     const found = waiting.get(String(response.id));
-    // An answer from another session is not an answer: it may be a guess.
-    if (found?.sessionId === sessionId) found.settle(response);
+    // An answer from another session, or to somebody else's, is not an answer: it may be a guess.
+    if (found?.party.id === id && found.party.principalKey === principalKey) found.settle(response);
   };
   const unsubscribe = await bus.subscribe(`instance.${instanceId}`, (message) => {
     // The bus carries only what `accept` of an instance put on it.
-    const { sessionId, response } = JSON.parse(message) as { sessionId: string; response: JsonRpcResponse };
-    take(sessionId, response);
+    const { party, response } = JSON.parse(message) as { party: Party; response: JsonRpcResponse };
+    take(party, response);
   });
   return {
     ask: async (question, route) => {
@@ -75,10 +80,11 @@ export async function createClientAnswers(options: {
       if (!checked.isValid) throw new ToolError(checked.problem);
       return checked.answer;
     },
-    accept: async (sessionId, response) => {
+    accept: async ({ id, principalKey }, response) => {
       const owner = ownerOf(response);
-      if (owner === instanceId) take(sessionId, response);
-      else if (owner !== undefined) await passOn(owner, JSON.stringify({ sessionId, response }));
+      const party = { id, principalKey };
+      if (owner === instanceId) take(party, response);
+      else if (owner !== undefined) await passOn(owner, JSON.stringify({ party, response }));
     },
     close: async () => {
       await unsubscribe();
@@ -123,7 +129,7 @@ export async function createClientAnswers(options: {
         finish();
         resolve(response);
       };
-      waiting.set(id, { sessionId: route.sessionId, settle });
+      waiting.set(id, { party: route.party, settle });
       route.send(renderMessage({ jsonrpc: '2.0', id, method: question.method, params: question.params }));
     });
   }

@@ -70,7 +70,7 @@ export class LegacyExchange extends ServerExchange {
 
   override ask(question: ClientQuestion): Promise<Readonly<Record<string, unknown>>> {
     return this.#parts.answers.ask(question, {
-      sessionId: this.#parts.session.id,
+      party: this.#parts.session,
       capabilities: this.clientCapabilities,
       signal: this.signal,
       send: this.#parts.push,

@@ -132,8 +132,7 @@ class StdioConnection {
       case 'invalid':
         throw new ProtocolError(protocolErrorCodes.invalidRequest, `Invalid request: ${incoming.problem}`);
       case 'response': {
-        if (this.#session !== undefined)
-          await this.#engine.answers.accept(this.#session.id, incoming.message);
+        if (this.#session !== undefined) await this.#engine.answers.accept(this.#session, incoming.message);
         return;
       }
       case 'notification':

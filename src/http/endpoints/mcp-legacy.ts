@@ -84,7 +84,7 @@ export function createLegacyEndpoint(engine: Engine): LegacyEndpoint {
     for (const incoming of messages) {
       if (incoming.kind === 'request') requests.push(incoming.message);
       else if (incoming.kind === 'notification') await protocol.notified(incoming.message, session, caller);
-      else await engine.answers.accept(session.id, incoming.message);
+      else await engine.answers.accept(session, incoming.message);
     }
     return requests;
   };
@@ -108,9 +108,12 @@ export function createLegacyEndpoint(engine: Engine): LegacyEndpoint {
       if (incoming.kind === 'request' && incoming.message.method === 'initialize')
         return initialize(incoming.message, caller);
       if (incoming.kind === 'response') {
-        // Taken twice it counts once: the question is gone by then.
+        const id = toHeader(request.headers, 'mcp-session-id') ?? '';
+        const party = { id, principalKey: toPrincipalKey(caller.principal) };
+        // Both at once: who waits for the answer knows whose it must be. Taken twice it counts once: the question is gone
+        // by then.
         await repeatWhileAway(
-          async () => takeOthers([incoming], await loadSession(request, caller), caller),
+          () => Promise.all([loadSession(request, caller), engine.answers.accept(party, incoming.message)]),
           answerWaitMs,
         );
         return acceptedReply;

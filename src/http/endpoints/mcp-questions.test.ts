@@ -477,6 +477,20 @@ describe('a call of a session that asks', () => {
     expect((await reply.message(isResponse)).result.content[0].text).toBe('Hello Ada');
   });
 
+  it('takes no answer of another principal, who knows session and question', async () => {
+    const { engine, session, seen } = await open(ask);
+    const reply = await start(session);
+    const question = await reply.message(isQuestion);
+    const thief = session.through(new TestClient(engine, createPrincipal('bob')));
+    await expect(thief.answer(question, accept({ name: 'Mallory' }))).rejects.toMatchObject({
+      code: 'session_unknown',
+    });
+    await settle();
+    expect(seen).toEqual([]);
+    await session.answer(question, accept({ name: 'Ada' }));
+    expect((await reply.message(isResponse)).result.content[0].text).toBe('Hello Ada');
+  });
+
   it('takes the first answer only, and none to a question that nobody asked', async () => {
     const { session, seen } = await open(ask);
     const reply = await start(session);
