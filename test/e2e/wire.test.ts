@@ -37,7 +37,10 @@ describe('a request to the MCP endpoint', () => {
     async (method) => {
       const { Authorization: _, ...headers } = toHeaders('');
       const reply = await fetch(notes.url, { method, headers, ...bodyOf(method) });
-      expect(reply.headers.get('www-authenticate')).toBe(`Bearer resource_metadata="${metadataUrl}"`);
+      // What to ask for is what the notes server needs at least.
+      expect(reply.headers.get('www-authenticate')).toBe(
+        `Bearer scope="notes:read", resource_metadata="${metadataUrl}"`,
+      );
       await expectError(reply, 401, unauthenticated);
     },
   );
