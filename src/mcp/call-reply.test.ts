@@ -257,6 +257,18 @@ describe('a durable stream', () => {
     expect(trips).toEqual([3, 1]);
   });
 
+  it('keeps the connection of a call that says much at once', async () => {
+    const stream = create();
+    const said = Array.from({ length: 500 }, (_, index) => String(index));
+    for (const text of said) stream.write(text);
+    await stream.primed;
+    const sink = createSink();
+    stream.attach(sink);
+    void stream.finish('result');
+    await until(() => !sink.isOpen, 'the end');
+    expect(dataOf(sink)).toEqual(['', ...said, 'result']);
+  });
+
   it('is written whole to a connection that comes late', async () => {
     const stream = create();
     stream.write('one');

@@ -183,6 +183,12 @@ export function createPlainStream(): CallStream {
 /** Most events that wait for the connection of a stream: as a rule it is there at once. */
 const maxEarlyEvents = 100;
 
+/**
+ * Most events in one trip to the log. Well below the events that may wait for a connection: it comes a moment after the first
+ * trip, which must not have filled its place.
+ */
+const maxEventsAtOnce = 16;
+
 /** How long the messages of a call wait for a log that is away. Beyond a restart of it, within a client's patience. */
 const storeWaitMs = 8000;
 
@@ -234,7 +240,7 @@ export function createDurableStream(options: DurableStreamOptions): CallStream {
     bus.publish(`session.${sessionId}`, streamId).catch(options.onError);
   };
   const append = (event: UnstoredEvent): void => {
-    if (batch !== undefined) {
+    if (batch !== undefined && batch.length < maxEventsAtOnce) {
       batch.push(event);
       return;
     }
