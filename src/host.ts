@@ -37,6 +37,7 @@ import { isServerDefinition, type ServerDefinition } from './mcp/server-definiti
 import { serveStdio } from './mcp/stdio-connection.ts';
 import type { McpServerFactory } from './sdk/index.ts';
 import type { Sharing } from './sessions/sharing.ts';
+import { openSigningKeys } from './open-signing-keys.ts';
 import { openSharing, type SharingOptions, toSealingKeys } from './sharing.ts';
 import { createSignIn } from './sign-in.ts';
 import { createTokenExchange, isExchangeServed } from './token-exchange.ts';
@@ -303,12 +304,21 @@ function createWeb(options: WebOptions): Web {
     revocationStore: identity.revocations,
     users: identity.users,
   });
-  const signIn = options.isSignInServed
-    ? createSignIn({ ...options, ...tokens, limits: sharing.limits, target: engine.target })
-    : undefined;
-  const exchange = isExchangeServed(config)
-    ? createTokenExchange({ ...options, ...tokens, limits: sharing.limits, keys: signIn?.keys })
-    : undefined;
+  const signing = {
+    ...options,
+    ...tokens,
+    limits: sharing.limits,
+    keys: openSigningKeys({
+      config,
+      store: identity.signingKeys,
+      box: options.box,
+      onUnreadable: (id) => {
+        logger.error('auth.signing_key_unreadable', { kid: id });
+      },
+    }),
+  };
+  const signIn = options.isSignInServed ? createSignIn({ ...signing, target: engine.target }) : undefined;
+  const exchange = isExchangeServed(config) ? createTokenExchange(signing) : undefined;
   const authenticator = new CredentialAuthenticator({ keys, tokens: tokens.authenticator });
   const stopCutting = cutStreams(engine, keys, tokens.revocations);
   const baseScopes = engine.target.scopes?.base ?? [];

@@ -3,8 +3,8 @@ import { hkdfSync } from 'node:crypto';
 import { createOwnIssuer } from './auth/issuers/own-issuer.ts';
 import type { TokenVerifier } from './auth/issuers/token-verifier.ts';
 import type { Revocations } from './auth/revocation/revocations.ts';
-import { refreshWindowMs, type TokenService } from './auth/tokens/token-service.ts';
-import { createSigningKeys, type SigningKeys } from './auth/tokens/signing-keys.ts';
+import type { TokenService } from './auth/tokens/token-service.ts';
+import type { SigningKeys } from './auth/tokens/signing-keys.ts';
 import type { Principal } from './auth/principal.ts';
 import { isPassword } from './auth/users/password.ts';
 import type { Config, Secrets } from './config/config.ts';
@@ -25,12 +25,12 @@ export interface SignInOptions {
   readonly box: SealedBox;
   readonly verifier: TokenVerifier;
   readonly revocations: Revocations;
+  readonly keys: SigningKeys;
   readonly logger: Logger;
 }
 
 /** Signing in, before it is known where the host is reached. */
 export interface SignIn {
-  readonly keys: SigningKeys;
   /** The authorization server under this public URL, whose tokens are taken from then on. */
   serve(
     publicUrl: string,
@@ -51,17 +51,8 @@ const unusedClientMs = 7 * 24 * 3_600_000;
 
 /** Nothing is read or made before the first request needs it. */
 export function createSignIn(options: SignInOptions): SignIn {
-  const { config, secrets, identity, target, limits, box, verifier, revocations, logger } = options;
+  const { config, secrets, identity, target, limits, box, verifier, revocations, keys, logger } = options;
   const { accessTokenTtlSeconds, refreshTokenTtlSeconds, signInTtlSeconds } = config.signIn;
-  const keys = createSigningKeys({
-    store: identity.signingKeys,
-    box,
-    // What the token service signs may be presented for a successor long after its end.
-    keepRetiredMs: refreshWindowMs + Math.max(accessTokenTtlSeconds, config.signIn.mcpTokenTtlSeconds) * 1000,
-    onUnreadable: (id) => {
-      logger.error('auth.signing_key_unreadable', { kid: id });
-    },
-  });
   const servers: AuthorizationServer[] = [];
 
   /** What has ended is refused already; here it is only forgotten. Each instance does it, and none needs the others. */
@@ -71,7 +62,6 @@ export function createSignIn(options: SignInOptions): SignIn {
     // None of them can have a refresh token left.
     const usedBefore = now - refreshTokenTtlSeconds * 1000 - unusedClientMs;
     while ((await identity.oauth.removeUnusedClients(usedBefore)) > 0);
-    while ((await identity.tokenFamilies.removeEnded(now - refreshWindowMs)) > 0);
     await keys.removeRetired();
   };
   const sweeping = setInterval(() => {
@@ -82,7 +72,6 @@ export function createSignIn(options: SignInOptions): SignIn {
   sweeping.unref();
 
   return {
-    keys,
     serve: (publicUrl, resource, tokenService) => {
       verifier.trust(createOwnIssuer({ issuer: publicUrl, resource, keys }));
       const server = createAuthorizationServer({

@@ -4,28 +4,25 @@ import { createOwnIssuer } from './auth/issuers/own-issuer.ts';
 import type { TokenVerifier } from './auth/issuers/token-verifier.ts';
 import type { Revocations } from './auth/revocation/revocations.ts';
 import type { AccessTokenClaims } from './auth/tokens/access-token.ts';
-import { createSigningKeys, type SigningKeys } from './auth/tokens/signing-keys.ts';
+import type { SigningKeys } from './auth/tokens/signing-keys.ts';
 import { createTokenService, refreshWindowMs, type TokenService } from './auth/tokens/token-service.ts';
 import type { Config } from './config/config.ts';
 import { RequestError } from './errors.ts';
 import type { TokenServiceHandlers } from './http/routes.ts';
 import { createTokenServiceEndpoints } from './http/endpoints/token-service.ts';
 import type { Identity } from './identity.ts';
-import type { SealedBox } from './mcp/sealed-box.ts';
 import type { Limits } from './policy/limits.ts';
 import type { Logger } from './telemetry/logger.ts';
 
 /** What the exchange is made of. */
 export interface TokenExchangeOptions {
   readonly config: Config;
-  readonly identity: Pick<Identity, 'users' | 'tokenFamilies' | 'signingKeys'>;
+  readonly identity: Pick<Identity, 'users' | 'tokenFamilies'>;
   readonly verifier: TokenVerifier;
   readonly revocations: Revocations;
   readonly limits: Limits;
-  readonly box: SealedBox;
+  readonly keys: SigningKeys;
   readonly logger: Logger;
-  /** Those of the authorization server, where this host is one. */
-  readonly keys: SigningKeys | undefined;
 }
 
 /** The exchange under one public URL. */
@@ -52,8 +49,7 @@ export function isExchangeServed({ server, tokens }: Config): boolean {
 
 /** Nothing is read or made before the first request needs it. */
 export function createTokenExchange(options: TokenExchangeOptions): TokenExchange {
-  const { config, identity, verifier, revocations, limits, logger } = options;
-  const keys = options.keys ?? createKeys(options);
+  const { config, identity, verifier, revocations, limits, keys, logger } = options;
 
   /** What has ended is refused already; here it is only forgotten. */
   const sweep = async (): Promise<void> => {
@@ -97,19 +93,6 @@ export function createTokenExchange(options: TokenExchangeOptions): TokenExchang
       clearInterval(sweeping);
     },
   };
-}
-
-/** What they sign may be presented for a successor long after its end. */
-function createKeys({ config, identity, box, logger }: TokenExchangeOptions): SigningKeys {
-  const { accessTokenTtlSeconds, mcpTokenTtlSeconds } = config.signIn;
-  return createSigningKeys({
-    store: identity.signingKeys,
-    box,
-    keepRetiredMs: refreshWindowMs + Math.max(accessTokenTtlSeconds, mcpTokenTtlSeconds) * 1000,
-    onUnreadable: (id) => {
-      logger.error('auth.signing_key_unreadable', { kid: id });
-    },
-  });
 }
 
 function toRevocable(

@@ -2,12 +2,11 @@
 import { maxTokenLifetimeMs } from './auth/revocation/shared-revocations.ts';
 import type { RevocationKind } from './auth/revocation/revocation-store.ts';
 import type { StoredSigningKey } from './auth/tokens/signing-key-store.ts';
-import { createSigningKeys } from './auth/tokens/signing-keys.ts';
-import { refreshWindowMs } from './auth/tokens/token-service.ts';
 import type { Config, Secrets } from './config/config.ts';
 import { keepEncryptionKey } from './config/kept-encryption-key.ts';
 import { type Identity, openIdentity } from './identity.ts';
 import { createSealedBox } from './mcp/sealed-box.ts';
+import { openSigningKeys } from './open-signing-keys.ts';
 import { toSealingKeys } from './sharing.ts';
 
 /** Upkeep of tokens. Each method throws `UpstreamError` when the database cannot be reached. */
@@ -33,11 +32,10 @@ export async function openTokenUpkeep(config: Config, given: Secrets): Promise<T
 }
 
 function createTokenUpkeep(identity: Identity, config: Config, secrets: Secrets): TokenUpkeep {
-  const { accessTokenTtlSeconds, mcpTokenTtlSeconds } = config.signIn;
-  const keys = createSigningKeys({
+  const keys = openSigningKeys({
+    config,
     store: identity.signingKeys,
     box: createSealedBox({ keys: toSealingKeys(secrets) }),
-    keepRetiredMs: refreshWindowMs + Math.max(accessTokenTtlSeconds, mcpTokenTtlSeconds) * 1000,
     // A new one is being made: that is the remedy.
     onUnreadable: () => undefined,
   });

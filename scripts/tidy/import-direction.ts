@@ -8,7 +8,7 @@ const layers: readonly (readonly string[])[] = [
   ['mcp', 'auth', 'sessions', 'policy', 'audit', 'client'],
   ['http', 'redis', 'database', 'sdk'],
   ['oauth'],
-  ['identity', 'sharing', 'token-side'],
+  ['identity', 'sharing', 'token-side', 'open-signing-keys'],
   ['sign-in', 'token-exchange', 'token-upkeep'],
   ['host'],
   ['cli', 'deploy', 'index', 'testing'],
