@@ -14,6 +14,7 @@ import type { FirstUser } from './auth/users/first-user.ts';
 import type { Config, Secrets } from './config/config.ts';
 import { keepEncryptionKey } from './config/kept-encryption-key.ts';
 import { loadOwnConfig } from './config/load-own-config.ts';
+import { ConfigError } from './errors.ts';
 import { createKeyEndpoints } from './http/endpoints/keys.ts';
 import { answerHealth, createReadyHandler } from './http/endpoints/health.ts';
 import { createMcpEndpoint } from './http/endpoints/mcp.ts';
@@ -142,7 +143,10 @@ export async function createHost(options: HostOptions): Promise<Host> {
   const ensureFirst = async (): Promise<void> => {
     if (isFirstEnsured) return;
     firstRun = (await identity?.ensureFirst()) ?? firstRun;
-    if (isSignInServed) firstUser = (await identity?.ensureFirstUser()) ?? firstUser;
+    const { upstreamIssuer, upstreamJoinTenant } = config.upstream;
+    if (isSignInServed && upstreamIssuer === undefined)
+      firstUser = (await identity?.ensureFirstUser()) ?? firstUser;
+    if (upstreamJoinTenant !== '') await requireTenant(identity, upstreamJoinTenant);
     isFirstEnsured = true;
   };
 
@@ -207,6 +211,12 @@ export async function createHost(options: HostOptions): Promise<Host> {
     publish: (change) => engine.changes.publish(change),
     close: () => (closing ??= close()),
   };
+}
+
+/** Or the first person to sign in would be the first to find out. */
+async function requireTenant(identity: Identity | undefined, tenantId: string): Promise<void> {
+  if (identity === undefined || (await identity.tenants.findById(tenantId)) !== undefined) return;
+  throw new ConfigError([{ setting: 'UPSTREAM_JOIN_TENANT', problem: `there is no tenant ${tenantId}` }]);
 }
 
 async function resolveConfig({

@@ -11,7 +11,12 @@ import type { Config, Secrets } from './config/config.ts';
 import type { Identity } from './identity.ts';
 import type { DispatchTarget } from './mcp/dispatch-target.ts';
 import type { SealedBox } from './mcp/sealed-box.ts';
-import { type AuthorizationServer, createAuthorizationServer } from './oauth/authorization-server.ts';
+import {
+  type AuthorizationServer,
+  createAuthorizationServer,
+  type UpstreamSignIn,
+} from './oauth/authorization-server.ts';
+import { createUpstreamProvider } from './oauth/upstream-provider.ts';
 import type { Limits } from './policy/limits.ts';
 import type { Logger } from './telemetry/logger.ts';
 
@@ -54,6 +59,9 @@ export function createSignIn(options: SignInOptions): SignIn {
   const { config, secrets, identity, target, limits, box, verifier, revocations, keys, logger } = options;
   const { accessTokenTtlSeconds, refreshTokenTtlSeconds, signInTtlSeconds } = config.signIn;
   const servers: AuthorizationServer[] = [];
+  const onError = (error: unknown): void => {
+    logger.error('oauth.failed', {}, error);
+  };
 
   /** What has ended is refused already; here it is only forgotten. Each instance does it, and none needs the others. */
   const sweep = async (): Promise<void> => {
@@ -65,11 +73,29 @@ export function createSignIn(options: SignInOptions): SignIn {
     await keys.removeRetired();
   };
   const sweeping = setInterval(() => {
-    sweep().catch((error: unknown) => {
-      logger.error('oauth.failed', {}, error);
-    });
+    sweep().catch(onError);
   }, sweepIntervalMs);
   sweeping.unref();
+
+  /** Where people sign in, unless they do here. */
+  const toUpstream = (publicUrl: string): UpstreamSignIn | undefined => {
+    const { upstreamIssuer: issuer, upstreamName: name, ...upstream } = config.upstream;
+    if (issuer === undefined) return undefined;
+    const { upstreamJoinTenant: tenantId, upstreamJoinScopes: scopes, upstreamJoinRole: role } = upstream;
+    const { upstreamClientSecret: secret } = secrets;
+    return {
+      provider: createUpstreamProvider({
+        issuer,
+        name: name === '' ? new URL(issuer).host : name,
+        clientId: upstream.upstreamClientId,
+        ...(secret !== undefined && { clientSecret: secret.reveal() }),
+        scopes: upstream.upstreamScopes,
+        redirectUri: `${publicUrl}/oauth/callback`,
+        onError,
+      }),
+      ...(tenantId !== '' && { newcomers: { tenantId, role, scopes: scopes.split(' ') } }),
+    };
+  };
 
   return {
     serve: (publicUrl, resource, tokenService) => {
@@ -86,7 +112,7 @@ export function createSignIn(options: SignInOptions): SignIn {
         keys,
         box,
         cookieKeys: toCookieKeys(secrets),
-        signIn: {
+        signIn: toUpstream(publicUrl) ?? {
           isPassword,
           takeAttempt: async (whose) => (await limits.take(['sign-in', whose], attempts)).isAllowed,
         },
@@ -97,9 +123,7 @@ export function createSignIn(options: SignInOptions): SignIn {
         accessTokenTtlSeconds,
         refreshTokenTtlSeconds,
         signInTtlSeconds,
-        onError: (error) => {
-          logger.error('oauth.failed', {}, error);
-        },
+        onError,
       });
       servers.push(server);
       return server;
@@ -108,9 +132,7 @@ export function createSignIn(options: SignInOptions): SignIn {
       const [server] = servers;
       if (server === undefined || token?.grantId === undefined) return;
       // It helps a client on; the client is answered without it, too.
-      await server.noticeStepUp(token.grantId).catch((error: unknown) => {
-        logger.error('oauth.failed', {}, error);
-      });
+      await server.noticeStepUp(token.grantId).catch(onError);
     },
     close: async () => {
       clearInterval(sweeping);

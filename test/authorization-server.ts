@@ -16,7 +16,12 @@ import { SqlUserStore } from '../src/database/sql-user-store.ts';
 import type { FullReply, HttpReply } from '../src/http/messages.ts';
 import type { RouteHandler } from '../src/http/routes.ts';
 import { createSealedBox, toSealingKey } from '../src/mcp/sealed-box.ts';
-import { type AuthorizationServer, createAuthorizationServer } from '../src/oauth/authorization-server.ts';
+import {
+  type AuthorizationServer,
+  createAuthorizationServer,
+  type UpstreamSignIn,
+} from '../src/oauth/authorization-server.ts';
+import { createUpstreamProvider } from '../src/oauth/upstream-provider.ts';
 
 export const origin = 'https://mcp.example.com';
 export const resource = `${origin}/mcp`;
@@ -62,6 +67,13 @@ export interface TestServerOptions {
   /** Addresses of every name. Default: one that is public. */
   readonly addresses?: readonly string[];
   readonly scopes?: ReadonlyMap<string, string>;
+  /** Where people sign in. Default: here. */
+  readonly upstream?: {
+    readonly url: string;
+    readonly clientId: string;
+    readonly clientSecret: string;
+    readonly newcomers?: UpstreamSignIn['newcomers'];
+  };
 }
 
 /** Opens one with one user, in one tenant, who may do everything but `notes:admin`. */
@@ -119,7 +131,7 @@ async function openInstance(
     }),
     box,
     cookieKeys: ['a key of cookies'],
-    signIn: {
+    signIn: toUpstream(options, (error) => errors.push(error)) ?? {
       isPassword: (password, hash) => Promise.resolve(hash === `hash of ${password}`),
       takeAttempt: () => Promise.resolve(true),
     },
@@ -149,6 +161,26 @@ async function openInstance(
       await server.close();
       await database.close();
     },
+  };
+}
+
+function toUpstream(
+  { upstream }: TestServerOptions,
+  onError: (error: unknown) => void,
+): UpstreamSignIn | undefined {
+  if (upstream === undefined) return undefined;
+  const { url, clientId, clientSecret, newcomers } = upstream;
+  return {
+    provider: createUpstreamProvider({
+      issuer: url,
+      name: 'Elsewhere',
+      clientId,
+      clientSecret,
+      scopes: 'openid profile email',
+      redirectUri: `${origin}/oauth/callback`,
+      onError,
+    }),
+    ...(newcomers !== undefined && { newcomers }),
   };
 }
 
@@ -184,14 +216,15 @@ function toHandler(
   path: string,
   method: string,
 ): { readonly handler: RouteHandler; readonly parameters: Readonly<Record<string, string>> } {
-  const [, kind = '', uid] = /^\/oauth\/([a-z]+)(?:\/([^/]+))?$/.exec(path) ?? [];
+  const [, kind = '', uid, below] = /^\/oauth\/([a-z]+)(?:\/([^/]+))?(\/callback)?$/.exec(path) ?? [];
   if (kind === 'interaction' && uid !== undefined) {
-    const { show, decide } = endpoints.interaction;
-    return { handler: method === 'POST' ? decide : show, parameters: { uid } };
+    const { show, decide, comeBack } = endpoints.interaction;
+    const shown = below === undefined ? show : comeBack;
+    return { handler: method === 'POST' ? decide : shown, parameters: { uid } };
   }
   if (kind === 'authorize' && uid !== undefined) return { handler: endpoints.resume, parameters: { uid } };
-  const { authorize, token, register, revoke, jwks, metadata } = endpoints;
-  const handler = { authorize, token, register, revoke, jwks }[kind];
+  const { authorize, token, register, revoke, jwks, metadata, callback } = endpoints;
+  const handler = { authorize, token, register, revoke, jwks, callback }[kind];
   if (handler !== undefined) return { handler, parameters: {} };
   if (path.startsWith('/.well-known/')) return { handler: metadata, parameters: {} };
   throw new Error(`the authorization server has no ${path}`);

@@ -8,6 +8,7 @@ const titles: Readonly<Record<keyof typeof settings, string>> = {
   storage: 'Where data is kept',
   credentials: 'Credentials',
   signIn: 'Signing in',
+  upstream: 'Signing in at another provider',
   tokens: 'Tokens of others, and revocation',
   edge: 'The edge',
   sessions: 'Sessions (2025 revisions)',

@@ -32,4 +32,6 @@ export interface Secrets {
   readonly databaseUrl: Secret | undefined;
   /** Redis, with its password; absent: sessions and streams live in this process. */
   readonly redisUrl: Secret | undefined;
+  /** How this host proves to the provider that people sign in at who it is; absent: a public client. */
+  readonly upstreamClientSecret: Secret | undefined;
 }

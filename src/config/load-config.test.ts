@@ -173,6 +173,27 @@ describe('problems', () => {
       expect((await load({ AUTH, PUBLIC_URL })).config.signIn.auth).toBe('oauth');
   });
 
+  it('demand what another provider for sign-in needs, and keep its secret out of the configuration', async () => {
+    const complete = { AUTH: 'oauth', UPSTREAM_ISSUER: 'https://id.example/', UPSTREAM_CLIENT_ID: 'mooring' };
+    const { config, secrets } = await load({ ...complete, UPSTREAM_CLIENT_SECRET: 'hunter2' });
+    expect(config.upstream.upstreamIssuer).toBe('https://id.example/');
+    expect(secrets.upstreamClientSecret?.reveal()).toBe('hunter2');
+    expect(JSON.stringify(config)).not.toContain('hunter2');
+    expect((await load(complete)).secrets.upstreamClientSecret).toBeUndefined();
+    const wrong: readonly (readonly [Readonly<Record<string, string>>, string])[] = [
+      [{ ...complete, AUTH: 'keys' }, 'UPSTREAM_ISSUER'],
+      [{ ...complete, UPSTREAM_ISSUER: 'http://id.example' }, 'UPSTREAM_ISSUER'],
+      [{ ...complete, UPSTREAM_ISSUER: 'https://id.example?tenant=1' }, 'UPSTREAM_ISSUER'],
+      [{ AUTH: 'oauth', UPSTREAM_ISSUER: 'https://id.example' }, 'UPSTREAM_CLIENT_ID'],
+      [{ AUTH: 'oauth', UPSTREAM_CLIENT_ID: 'mooring' }, 'UPSTREAM_CLIENT_ID'],
+      [{ ...complete, UPSTREAM_JOIN_TENANT: 'cafe' }, 'UPSTREAM_JOIN_SCOPES'],
+      [{ AUTH: 'oauth', UPSTREAM_JOIN_TENANT: 'cafe', UPSTREAM_JOIN_SCOPES: '*' }, 'UPSTREAM_JOIN_TENANT'],
+      [{ ...complete, UPSTREAM_SCOPES: 'profile email' }, 'UPSTREAM_SCOPES'],
+    ];
+    for (const [environment, variable] of wrong)
+      expect(Object.keys(await problemsOf(environment))).toEqual([variable]);
+  });
+
   it('say what is wrong with where Redis is, without its password', async () => {
     const problems = await problemsOf({ REDIS_URL: 'redis+cluster://:hunter2@a,b/3' });
     expect(problems['REDIS_URL']).toContain('a cluster has only number 0');

@@ -71,6 +71,7 @@ export function parseConfig(options: ParseConfigOptions): ParsedConfig {
 interface SecretValues {
   readonly storage: { readonly databaseUrl: string | undefined; readonly redisUrl: string | undefined };
   readonly credentials: { readonly encryptionKeys: readonly string[] };
+  readonly upstream: { readonly upstreamClientSecret: string };
 }
 
 type Values = SettingValues & SecretValues;
@@ -84,6 +85,13 @@ function parseRaw(setting: Setting, given: RawSetting): Parsing<unknown> {
 function toDefault(setting: Setting): unknown {
   if (setting.kind === 'list' || setting.kind === 'issuers') return [];
   return setting.kind === 'url' || setting.kind === 'redis-url' ? undefined : setting.default;
+}
+
+/** What settings say together; told of the first of them. */
+interface TogetherRule {
+  readonly of: readonly string[];
+  readonly isBroken: boolean;
+  readonly problem: string;
 }
 
 /** Rules between settings. A rule over a setting that is wrong in itself is left out: its problem is already told. */
@@ -101,11 +109,7 @@ function checkTogether(
   const isSignInShared = isSigning && storage.databaseUrl !== undefined;
   const needsKey =
     credentials.environment === 'production' || storage.redisUrl !== undefined || isSignInShared;
-  const rules: readonly {
-    readonly of: readonly string[];
-    readonly isBroken: boolean;
-    readonly problem: string;
-  }[] = [
+  const rules: readonly TogetherRule[] = [
     {
       of: ['instances', 'redisUrl', 'transport'],
       isBroken: isHttp && server.instances > 1 && storage.redisUrl === undefined,
@@ -133,6 +137,7 @@ function checkTogether(
       problem:
         'must be https with AUTH=oauth, or on loopback: passwords and tokens go there. OAuth 2.1, section 1.5',
     },
+    ...toUpstreamRules(values),
     {
       of: ['allowAnyOrigin', 'allowedOrigins'],
       isBroken: edge.allowAnyOrigin && edge.allowedOrigins.length > 0,
@@ -149,9 +154,46 @@ function checkTogether(
       problem: `must not be longer than SESSION_MAX_TTL_SECONDS (${sessions.sessionMaxTtlSeconds})`,
     },
   ];
-  return rules
-    .filter(({ of, isBroken }) => isBroken && !of.some((name) => failed.has(name)))
+  const broken = rules.filter(({ of, isBroken }) => isBroken && !of.some((name) => failed.has(name)));
+  return broken
+    .filter(({ of: [about] }, index) => broken.findIndex(({ of: [other] }) => other === about) === index)
     .map(({ of: [name = ''], problem }) => ({ setting: raw.get(name)?.from ?? toVariable(name), problem }));
+}
+
+function toUpstreamRules({ signIn, upstream }: Values): readonly TogetherRule[] {
+  const { upstreamIssuer: issuer, upstreamClientId: clientId } = upstream;
+  return [
+    {
+      of: ['upstreamIssuer', 'auth'],
+      isBroken: issuer !== undefined && signIn.auth !== 'oauth',
+      problem: 'needs AUTH=oauth: it is where people sign in for the authorization server of this host',
+    },
+    {
+      of: ['upstreamIssuer'],
+      isBroken: issuer !== undefined && !isIssuerUrl(new URL(issuer)),
+      problem: 'must be an https URL without query and fragment; http only on loopback',
+    },
+    {
+      of: ['upstreamClientId', 'upstreamIssuer'],
+      isBroken: (issuer === undefined) !== (clientId === ''),
+      problem: 'belongs to UPSTREAM_ISSUER: set both, or neither',
+    },
+    {
+      of: ['upstreamJoinScopes', 'upstreamJoinTenant'],
+      isBroken: (upstream.upstreamJoinTenant === '') !== (upstream.upstreamJoinScopes === ''),
+      problem: 'belongs to UPSTREAM_JOIN_TENANT: set both, or neither',
+    },
+    {
+      of: ['upstreamJoinTenant', 'upstreamIssuer'],
+      isBroken: upstream.upstreamJoinTenant !== '' && issuer === undefined,
+      problem: 'needs UPSTREAM_ISSUER',
+    },
+  ];
+}
+
+function isIssuerUrl(url: URL): boolean {
+  const { search, hash, username, password } = url;
+  return [search, hash, username, password].every((part) => part === '') && !isPlain(url);
 }
 
 function isPlain({ protocol, hostname }: URL): boolean {
@@ -167,10 +209,12 @@ function toConfig(values: Values, workingDir: string): Config {
   const { server, edge } = values;
   const { databaseUrl: _databaseUrl, redisUrl: _redisUrl, ...storage } = values.storage;
   const { encryptionKeys: _encryptionKeys, ...credentials } = values.credentials;
+  const { upstreamClientSecret: _upstreamClientSecret, ...upstream } = values.upstream;
   const config: Config = {
     ...values,
     storage: { ...storage, dataDir: resolve(workingDir, storage.dataDir) },
     credentials,
+    upstream,
     edge: {
       ...edge,
       allowedHosts: unique([...toOwnHosts(server.host, server.publicUrl), ...edge.allowedHosts]),
@@ -206,6 +250,10 @@ function toSecrets(values: Values, randomBytes: (size: number) => Uint8Array): S
     isEncryptionKeyMade: current === undefined,
     databaseUrl: databaseUrl === undefined ? undefined : new Secret(databaseUrl),
     redisUrl: redisUrl === undefined ? undefined : new Secret(redisUrl),
+    upstreamClientSecret:
+      values.upstream.upstreamClientSecret === ''
+        ? undefined
+        : new Secret(values.upstream.upstreamClientSecret),
   } satisfies Secrets);
 }
 

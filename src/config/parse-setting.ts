@@ -88,7 +88,7 @@ function parseBoolean(setting: Setting, raw: RawValue): Parsing<boolean> {
 }
 
 function parseText(setting: TextSetting, raw: RawValue): Parsing<string> {
-  return typeof raw === 'string' && new RegExp(`^(?:${setting.pattern})$`).test(raw)
+  return typeof raw === 'string' && new RegExp(`^(?:${setting.pattern})$`, 'u').test(raw)
     ? toValue(raw)
     : toProblem(setting, raw, `expected ${describeExpected(setting)}`);
 }

@@ -84,7 +84,12 @@ export interface TokenServiceHandlers {
 export interface OauthHandlers {
   readonly authorize: RouteHandler;
   readonly resume: RouteHandler;
-  readonly interaction: { readonly show: RouteHandler; readonly decide: RouteHandler };
+  readonly interaction: {
+    readonly show: RouteHandler;
+    readonly decide: RouteHandler;
+    readonly comeBack: RouteHandler;
+  };
+  readonly callback: RouteHandler;
   readonly token: RouteHandler;
   readonly register: RouteHandler;
   readonly revoke: RouteHandler;
@@ -193,6 +198,14 @@ function toOauthRows(oauth: OauthHandlers): readonly Route[] {
     { method: 'GET', path: '/oauth/authorize/{uid}', ...page, maxBodyBytes: 0, handler: oauth.resume },
     { method: 'GET', path: interaction, ...page, maxBodyBytes: 0, handler: oauth.interaction.show },
     { method: 'POST', path: interaction, ...page, handler: oauth.interaction.decide },
+    {
+      method: 'GET',
+      path: `${interaction}/callback`,
+      ...page,
+      maxBodyBytes: 0,
+      handler: oauth.interaction.comeBack,
+    },
+    { method: 'GET', path: '/oauth/callback', ...page, maxBodyBytes: 0, handler: oauth.callback },
   ];
 }
 

@@ -13,6 +13,7 @@ import type { TenantStore } from '../auth/tenant-store.ts';
 import { resolveMember } from '../auth/tokens/memberships.ts';
 import type { SigningKeys } from '../auth/tokens/signing-keys.ts';
 import type { TokenService } from '../auth/tokens/token-service.ts';
+import type { Newcomers } from '../auth/users/known-identity.ts';
 import type { UserStore } from '../auth/users/user-store.ts';
 import { RequestError } from '../errors.ts';
 import type { SealedBox } from '../mcp/sealed-box.ts';
@@ -20,7 +21,8 @@ import { createClientDocumentFetch, isClientDocumentUrl } from './client-documen
 import { createGrantTenants } from './grant-tenants.ts';
 import { createInteractions, toInteractionPath } from './interactions.ts';
 import { loadProvider } from './load-provider.ts';
-import type { LocalSignInOptions } from './local-sign-in.ts';
+import type { SignInMethod } from './interaction-step.ts';
+import { createLocalSignIn, type LocalSignInOptions } from './local-sign-in.ts';
 import { createOauthClients, toClientId } from './oauth-clients.ts';
 import { createOauthEndpoints, type OauthEndpoints } from './oauth-endpoints.ts';
 import { pageHeaders, renderDocument } from './pages/html.ts';
@@ -28,6 +30,9 @@ import { renderProblemPage } from './pages/interaction-pages.ts';
 import { createProviderAdapters } from './provider-adapter.ts';
 import { createPublicFetch, type Lookup } from './public-fetch.ts';
 import { createStepUpNotices } from './step-up-notices.ts';
+import { createUpstreamAttempts } from './upstream-attempts.ts';
+import type { UpstreamProvider } from './upstream-provider.ts';
+import { createUpstreamSignIn } from './upstream-sign-in.ts';
 import { createProviderConfiguration, type TokenSubject } from './provider-configuration.ts';
 
 /** What the server is made of. */
@@ -49,7 +54,8 @@ export interface AuthorizationServerOptions {
   readonly box: SealedBox;
   /** Sign cookies; the first signs, all verify. */
   readonly cookieKeys: readonly string[];
-  readonly signIn: Omit<LocalSignInOptions, 'users'>;
+  /** With a password here, or at another provider. */
+  readonly signIn: Omit<LocalSignInOptions, 'users'> | UpstreamSignIn;
   /** Ends tokens on every instance. */
   readonly revoke: (kind: RevocationKind, name: string) => Promise<void>;
   /** Absent where no issuer is trusted for identity tokens. */
@@ -65,6 +71,13 @@ export interface AuthorizationServerOptions {
   /** Default: the system's. */
   readonly lookup?: Lookup;
   readonly now?: () => number;
+}
+
+/** Signing in at another provider. */
+export interface UpstreamSignIn {
+  readonly provider: UpstreamProvider;
+  /** What people are from their first sign-in on. Default: users without a tenant. */
+  readonly newcomers?: Newcomers;
 }
 
 /** A running authorization server. */
@@ -184,7 +197,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     tenants: options.tenants,
     grantTenants,
     box,
-    signIn: { ...options.signIn, users },
+    signIn: createSignInMethod(options, now),
   });
 
   return {
@@ -203,4 +216,18 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     noticeStepUp: (grantId) => stepUps.insert(grantId),
     close: () => clients.flush(),
   };
+}
+
+function createSignInMethod(
+  { signIn, users, store, box, onError }: AuthorizationServerOptions,
+  now: () => number,
+): SignInMethod {
+  if (!('provider' in signIn)) return createLocalSignIn({ ...signIn, users });
+  return createUpstreamSignIn({
+    ...signIn,
+    users,
+    attempts: createUpstreamAttempts(store, box, now),
+    onError,
+    now,
+  });
 }

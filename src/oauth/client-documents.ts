@@ -4,6 +4,7 @@
  *
  * @see MCP 2026-07-28, Client Registration; OAuth Client ID Metadata Document, draft-02
  */
+import { readBounded } from '../lib/read-bounded.ts';
 import { normalizeClientMetadata } from './client-metadata.ts';
 
 type Fetch = typeof globalThis.fetch;
@@ -32,7 +33,7 @@ export function createClientDocumentFetch(fetch: Fetch): Fetch {
     const reply = await fetch(input, init);
     const url = String(input instanceof Request ? input.url : input);
     if (!reply.ok || !isClientDocumentUrl(url)) return reply;
-    const text = await readBounded(reply);
+    const text = await readBounded(reply, maxDocumentBytes);
     const document = parse(text);
     // Keys of a client come the same way. The engine refuses a document of another client.
     if (document?.['client_id'] !== url) return new Response(text, { headers: reply.headers });
@@ -54,19 +55,6 @@ function toCacheHeaders(headers: Headers): Record<string, string> {
     if (value !== null) kept[name] = value;
   }
   return kept;
-}
-
-async function readBounded(reply: Response): Promise<string> {
-  if (reply.body === null) return '';
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const part of reply.body as AsyncIterable<Uint8Array>) {
-    size += part.length;
-    if (size > maxDocumentBytes)
-      throw new TypeError(`a client metadata document is at most ${maxDocumentBytes} bytes`);
-    parts.push(part);
-  }
-  return Buffer.concat(parts).toString();
 }
 
 function parse(text: string): Readonly<Record<string, unknown>> | undefined {

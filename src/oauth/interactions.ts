@@ -10,12 +10,11 @@ import type { Membership, User, UserStore } from '../auth/users/user-store.ts';
 import { type FullReply, type HttpRequest, toHeader } from '../http/messages.ts';
 import type { SealedBox } from '../mcp/sealed-box.ts';
 import type { GrantTenants } from './grant-tenants.ts';
-import { type LocalSignInOptions, signInLocally } from './local-sign-in.ts';
+import type { SignInMethod, Step } from './interaction-step.ts';
 import {
   type Page,
   renderConsent,
   renderProblemPage,
-  renderSignIn,
   type ShownClient,
   type ShownScope,
 } from './pages/interaction-pages.ts';
@@ -35,7 +34,7 @@ export interface InteractionOptions {
   readonly tenants: TenantStore;
   readonly grantTenants: GrantTenants;
   readonly box: SealedBox;
-  readonly signIn: LocalSignInOptions;
+  readonly signIn: SignInMethod;
 }
 
 /** The handlers of an interaction's page. */
@@ -44,8 +43,14 @@ export interface Interactions {
   show(request: HttpRequest): Promise<FullReply>;
   /** Takes what a person decided on it. */
   decide(request: HttpRequest): Promise<FullReply>;
+  /** Takes a browser back from another provider, and sends it to the interaction that it left: its cookie is for that alone. */
+  receive(request: HttpRequest): Promise<FullReply>;
+  /** Goes on there, with the provider's answer. */
+  comeBack(request: HttpRequest): Promise<FullReply>;
 }
 
+/** The address that the browser comes from, or goes to, may hold a code. */
+const carryingHeaders = { 'Cache-Control': 'no-store', 'Referrer-Policy': 'no-referrer' };
 const formTtlSeconds = 3600;
 const maxTenants = 100;
 
@@ -54,34 +59,19 @@ export function toInteractionPath(uid: string): string {
   return `/oauth/interaction/${uid}`;
 }
 
-/** One interaction, in one exchange with one browser. */
-interface Step {
-  readonly provider: Provider;
-  readonly interaction: Interaction;
-  readonly client: ShownClient;
-  readonly form: { readonly action: string; readonly token: string };
-  /** Ends the step and sends the browser on. */
-  finish(result: InteractionResults): Promise<void>;
-  show(status: number, page: Page): void;
-}
-
 /** The steps over one authorization server. */
 export function createInteractions(options: InteractionOptions): Interactions {
-  const { publicUrl, serverName, users, tenants, box } = options;
+  const { publicUrl, serverName, users, tenants, box, signIn } = options;
 
   const showStep = async (step: Step): Promise<void> => {
-    const { interaction, form, client } = step;
-    if (interaction.prompt.name === 'login') {
-      step.show(200, renderSignIn({ ...form, serverName, client }));
-      return;
-    }
-    await showConsent(step);
+    if (step.interaction.prompt.name === 'login') await signIn.show(step);
+    else await showConsent(step);
   };
 
   const showConsent = async (step: Step, problem?: string): Promise<void> => {
     const { user, memberships } = await loadMember(step.interaction);
     if (user === undefined || memberships.length === 0) {
-      step.show(403, noMembershipPage);
+      step.show(403, toNoMembershipPage(user));
       return;
     }
     step.show(
@@ -92,27 +82,9 @@ export function createInteractions(options: InteractionOptions): Interactions {
         client: step.client,
         userName: user.name ?? user.email ?? user.subject,
         tenants: await Promise.all(memberships.map(({ tenantId }) => toShownTenant(tenantId))),
-        scopes: toShownScopes(step.interaction),
+        scopes: step.scopes,
         ...(problem === undefined ? {} : { problem }),
       }),
-    );
-  };
-
-  const signIn = async (step: Step, fields: URLSearchParams): Promise<void> => {
-    const name = fields.get('name') ?? '';
-    const outcome = await signInLocally({ name, password: fields.get('password') ?? '' }, options.signIn);
-    if (outcome.kind === 'signed-in') {
-      await step.finish({ login: { accountId: outcome.user.id } });
-      return;
-    }
-    const problem =
-      outcome.kind === 'too-many'
-        ? 'There were too many attempts. Wait some minutes, then try again.'
-        : 'This name and password do not belong together, or the account is not active.';
-    const { form, client } = step;
-    step.show(
-      outcome.kind === 'too-many' ? 429 : 401,
-      renderSignIn({ ...form, serverName, client, name, problem }),
     );
   };
 
@@ -156,8 +128,25 @@ export function createInteractions(options: InteractionOptions): Interactions {
         }
         const decision = fields.get('decision');
         if (decision === 'cancel') await step.finish(toDenied('The user said no'));
-        else if (step.interaction.prompt.name === 'login') await signIn(step, fields);
+        else if (step.interaction.prompt.name === 'login') await signIn.take(step, fields);
         else await consent(step, fields);
+      }),
+    receive: async ({ query }) => {
+      const uid = await signIn.findInteraction?.(new URLSearchParams(query));
+      if (uid === undefined) return toPageReply(400, expiredPage);
+      return {
+        kind: 'full',
+        status: 303,
+        headers: { Location: `${toInteractionPath(uid)}/callback?${query}`, ...carryingHeaders },
+        body: '',
+      };
+    },
+    comeBack: (request) =>
+      run(request, async (step) => {
+        const isDue = step.interaction.prompt.name === 'login';
+        if (isDue && signIn.comeBack !== undefined)
+          await signIn.comeBack(step, new URLSearchParams(request.query));
+        else step.show(400, expiredPage);
       }),
   };
 
@@ -171,7 +160,7 @@ export function createInteractions(options: InteractionOptions): Interactions {
         openStep(provider, request, incoming, outgoing)
           .then(async (step) => {
             if (step === undefined) page = toPageReply(400, expiredPage);
-            else await take({ ...step, show: (status, shown) => (page = toPageReply(status, shown)) });
+            else await take({ ...step, show: (status, shown) => void (page = toPageReply(status, shown)) });
           })
           .catch((error: unknown) => {
             failure = error instanceof Error ? error : new Error(String(error));
@@ -199,7 +188,9 @@ export function createInteractions(options: InteractionOptions): Interactions {
     return {
       provider,
       interaction,
+      serverName,
       client: toShownClient(client, String(params['redirect_uri'])),
+      scopes: toShownScopes(interaction),
       form: {
         action: toInteractionPath(uid),
         token: box.seal(prompt.name, { ...toFormBinding(uid), ttlSeconds: formTtlSeconds }),
@@ -208,7 +199,10 @@ export function createInteractions(options: InteractionOptions): Interactions {
         const returnTo = await provider.interactionResult(incoming, outgoing, result, {
           mergeWithLastSubmission: result.consent !== undefined,
         });
-        outgoing.writeHead(303, { Location: returnTo, 'Cache-Control': 'no-store' });
+        outgoing.writeHead(303, { Location: returnTo, ...carryingHeaders });
+      },
+      send: (url) => {
+        outgoing.writeHead(303, { Location: url, ...carryingHeaders });
       },
     };
   }
@@ -298,8 +292,13 @@ const foreignFormPage = renderProblemPage(
   'It did not come from our own page, or the page was open for too long.',
   'Go back to the application that sent you here and connect again.',
 );
-const noMembershipPage = renderProblemPage(
-  'You have no access yet',
-  'Your account belongs to no tenant of this server, or is not active.',
-  'Ask whoever runs this server to give you access, then connect again.',
-);
+
+/** Names the account, so that whoever runs the server can find it. */
+function toNoMembershipPage(user: User | undefined): Page {
+  const whose = user === undefined ? '' : `, and name your account: ${user.id}`;
+  return renderProblemPage(
+    'You have no access yet',
+    'Your account belongs to no tenant of this server, or is not active.',
+    `Ask whoever runs this server to give you access${whose}. Then connect again.`,
+  );
+}

@@ -1,4 +1,6 @@
 import type { User, UserStore } from '../auth/users/user-store.ts';
+import type { SignInMethod } from './interaction-step.ts';
+import { renderSignIn } from './pages/interaction-pages.ts';
 
 /** How a name and a password are judged. */
 export interface LocalSignInOptions {
@@ -10,14 +12,39 @@ export interface LocalSignInOptions {
 }
 
 /** What came of an attempt. */
-export type SignInOutcome =
+type SignInOutcome =
   | { readonly kind: 'signed-in'; readonly user: User }
   /** Unknown, inactive, or the wrong password: nobody is told which. */
   | { readonly kind: 'refused' }
   | { readonly kind: 'too-many' };
 
+/** Signing in with a name and a password of this host. */
+export function createLocalSignIn(options: LocalSignInOptions): SignInMethod {
+  return {
+    show: (step) => {
+      const { form, serverName, client } = step;
+      step.show(200, renderSignIn({ ...form, serverName, client }));
+      return Promise.resolve();
+    },
+    take: async (step, fields) => {
+      const name = fields.get('name') ?? '';
+      const outcome = await signInLocally({ name, password: fields.get('password') ?? '' }, options);
+      if (outcome.kind === 'signed-in') {
+        await step.finish({ login: { accountId: outcome.user.id } });
+        return;
+      }
+      const isTooMany = outcome.kind === 'too-many';
+      const problem = isTooMany
+        ? 'There were too many attempts. Wait some minutes, then try again.'
+        : 'This name and password do not belong together, or the account is not active.';
+      const { form, client, serverName } = step;
+      step.show(isTooMany ? 429 : 401, renderSignIn({ ...form, serverName, client, name, problem }));
+    },
+  };
+}
+
 /** Judges an attempt to sign in with a local account. @throws UpstreamError when a store cannot be reached */
-export async function signInLocally(
+async function signInLocally(
   { name, password }: { readonly name: string; readonly password: string },
   { users, isPassword, takeAttempt }: LocalSignInOptions,
 ): Promise<SignInOutcome> {

@@ -31,7 +31,14 @@ export interface OauthEndpoints {
   readonly jwks: RouteHandler;
   /** RFC 8414 and OpenID Connect Discovery: the same document. */
   readonly metadata: RouteHandler;
-  readonly interaction: { readonly show: RouteHandler; readonly decide: RouteHandler };
+  readonly interaction: {
+    readonly show: RouteHandler;
+    readonly decide: RouteHandler;
+    /** `GET /oauth/interaction/{uid}/callback`. */
+    readonly comeBack: RouteHandler;
+  };
+  /** `GET /oauth/callback`: where another provider sends browsers back to. OpenID Connect Core 1.0, section 3.1.2.5. */
+  readonly callback: RouteHandler;
 }
 
 /** What the handlers depend on. */
@@ -151,7 +158,9 @@ export function createOauthEndpoints(options: OauthEndpointOptions): OauthEndpoi
     interaction: {
       show: (request) => interactions.show(request),
       decide: (request) => (isForm(request) ? interactions.decide(request) : notAForm),
+      comeBack: (request) => interactions.comeBack(request),
     },
+    callback: (request) => interactions.receive(request),
   };
 
   /** Those of the engine, and what is answered without it. RFC 8414, section 2. */

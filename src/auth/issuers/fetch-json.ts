@@ -1,5 +1,6 @@
 import { UpstreamError } from '../../errors.ts';
 import { isLoopback } from '../../config/loopback.ts';
+import { readBounded } from '../../lib/read-bounded.ts';
 
 const timeoutMs = 5000;
 const maxBytes = 256 * 1024;
@@ -29,7 +30,7 @@ export async function fetchJson(url: string): Promise<FetchedJson> {
       throw new Error(`status ${response.status}`);
     }
     return {
-      value: JSON.parse(await readText(response)) as unknown,
+      value: JSON.parse(await readBounded(response, maxBytes)) as unknown,
       maxAgeMs: toMaxAge(response.headers.get('cache-control')),
     };
   } catch (error) {
@@ -41,18 +42,6 @@ function requireSecure(url: string): void {
   const { protocol, hostname } = new URL(url);
   if (protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))) return;
   throw new Error('neither https nor loopback');
-}
-
-async function readText(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  // The types of the web know no iteration of a body; Node.js has it.
-  for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
-    bytes += chunk.byteLength;
-    if (bytes > maxBytes) throw new Error(`larger than ${maxBytes} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 function toMaxAge(header: string | null): number | undefined {

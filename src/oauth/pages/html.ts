@@ -58,6 +58,7 @@ input[type='text'], input[type='password'] { width: 100%; font: inherit; padding
 .actions { display: flex; flex-wrap: wrap; gap: 0.75rem; margin-top: 1.5rem; }
 button { font: inherit; font-weight: 600; padding: 0.6rem 1.2rem; border: 1px solid var(--accent); border-radius: 0.4rem; cursor: pointer; background: none; color: var(--accent); }
 button.main { background: var(--accent); color: Canvas; }
+a { color: var(--accent); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 .note { border-left: 4px solid var(--warn); padding: 0.25rem 0.75rem; }
 .problem { border-left: 4px solid var(--bad); padding: 0.25rem 0.75rem; }

@@ -81,6 +81,36 @@ export function renderSignIn({ action, token, serverName, client, name, problem 
   };
 }
 
+/** What the page shows that comes before another provider's. */
+export interface UpstreamSignInView extends FormParts {
+  readonly serverName: string;
+  readonly client: ShownClient;
+  readonly scopes: readonly ShownScope[];
+  readonly providerName: string;
+}
+
+/** Asks whether to go on to another provider, for this client. */
+export function renderUpstreamSignIn(view: UpstreamSignInView): Page {
+  const { client, serverName, providerName } = view;
+  return {
+    title: `Sign in to ${serverName}`,
+    content: html`<h1>Sign in to ${serverName}</h1>
+      <p>
+        <strong>${client.name}</strong> wants to use ${serverName} for you. You sign in at ${providerName}; it
+        is not told which client asks.
+      </p>
+      ${renderClient(client)} ${renderScopes(view.scopes)}
+      <form method="post" action="${view.action}">
+        <input type="hidden" name="token" value="${view.token}" />
+        ${renderLoopbackNote(client)}
+        <div class="actions">
+          <button class="main" name="decision" value="continue">Continue to ${providerName}</button>
+          <button name="decision" value="cancel">Cancel</button>
+        </div>
+      </form>`,
+  };
+}
+
 /** A tenant that the person may act for. */
 export interface ShownTenant {
   readonly id: string;
@@ -131,13 +161,20 @@ export function renderConsent(view: ConsentView): Page {
   };
 }
 
-/** Says what went wrong, and what the person can do. */
-export function renderProblemPage(title: string, problem: string, advice: string): Page {
+/** A link, its text told. */
+export interface ShownLink {
+  readonly href: string;
+  readonly label: string;
+}
+
+/** Says what went wrong, and what the person can do; the link is where that begins. */
+export function renderProblemPage(title: string, problem: string, advice: string, link?: ShownLink): Page {
   return {
     title,
     content: html`<h1>${title}</h1>
       <p class="problem" role="alert">${problem}</p>
-      <p>${advice}</p>`,
+      <p>${advice}</p>
+      ${link === undefined ? undefined : html`<p><a href="${link.href}">${link.label}</a></p>`}`,
   };
 }
 
