@@ -101,7 +101,7 @@ export class TokenAuthenticator {
   ): Promise<Principal> {
     if (await revoked) throw toInvalid('revoked');
     if (jkt !== undefined && presentation !== undefined)
-      await this.#options.checkProof({ presentation, tokenHash: hash, jkt });
+      await this.#options.checkProof({ presentation, token: { hash, jkt } });
     return principal;
   }
 

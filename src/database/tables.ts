@@ -128,6 +128,19 @@ export interface OauthClientRow {
   last_used_at: number;
 }
 
+/** One row of `mcp_service_client`. */
+export interface ServiceClientRow {
+  id: string;
+  tenant_id: string;
+  name: string;
+  role: string;
+  /** A JSON array of strings. */
+  scopes: string;
+  /** `ClientKeys` as JSON text. */
+  keys: string;
+  created_at: number;
+}
+
 /** One row of `mcp_migration`. */
 export interface MigrationRow {
   name: string;
@@ -148,5 +161,6 @@ export interface Tables {
   mcp_revocation_revision: RevisionRow;
   mcp_oauth_record: OauthRecordRow;
   mcp_oauth_client: OauthClientRow;
+  mcp_service_client: ServiceClientRow;
   mcp_migration: MigrationRow;
 }

@@ -1,5 +1,5 @@
 /**
- * Proofs of possession at the resource server.
+ * Proofs of possession, at the resource server and where tokens are asked for.
  *
  * Not checked here: nonces, which RFC 9449 leaves to the server; a proof is bounded by its time and its single use.
  */
@@ -19,14 +19,17 @@ const maxIdLength = 256;
 /** What a proof has to prove. */
 export interface ProofSubject {
   readonly presentation: Presentation;
-  /** SHA-256 of the access token, base64url. */
-  readonly tokenHash: string;
-  /** `cnf.jkt` of the access token. */
-  readonly jkt: string;
+  /** Absent where there is no token yet: a token is asked for that is to be bound to the key. RFC 9449, section 5. */
+  readonly token?: {
+    /** SHA-256 of the access token, base64url. */
+    readonly hash: string;
+    /** `cnf.jkt` of the access token. */
+    readonly jkt: string;
+  };
 }
 
-/** Checks a proof against the request it came with. */
-export type ProofCheck = (subject: ProofSubject) => Promise<void>;
+/** Checks a proof against the request it came with. @returns the thumbprint of the key that it proves */
+export type ProofCheck = (subject: ProofSubject) => Promise<string>;
 
 /**
  * Makes the check of RFC 9449, section 4.3, whose numbers the comments name. (1, one header only, is the HTTP layer's:
@@ -36,7 +39,7 @@ export type ProofCheck = (subject: ProofSubject) => Promise<void>;
  * cannot be known whether a proof was used before.
  */
 export function createProofCheck(replays: ReplayGuard, now: () => number = Date.now): ProofCheck {
-  return async ({ presentation, tokenHash, jkt }) => {
+  return async ({ presentation, token }) => {
     const { proof } = presentation;
     if (proof === undefined || proof.length > maxProofLength) throw toInvalid('missing or too long');
     const { payload, thumbprint } = await verifyProof(proof, now);
@@ -46,13 +49,15 @@ export function createProofCheck(replays: ReplayGuard, now: () => number = Date.
     if (typeof iat !== 'number' || Math.abs(now() - iat * 1000) > windowMs)
       throw toInvalid('iat out of bounds');
     // 12: of this token, and by the key that it is bound to.
-    if (ath !== tokenHash) throw toInvalid('ath is of another token');
-    if (thumbprint !== jkt) throw toInvalid('the token is bound to another key');
+    if (token !== undefined && ath !== token.hash) throw toInvalid('ath is of another token');
+    if (token !== undefined && thumbprint !== token.jkt)
+      throw toInvalid('the token is bound to another key');
     if (typeof jti !== 'string' || jti === '' || jti.length > maxIdLength)
       throw toInvalid('jti is missing or too long');
     // Last, so that only a proof that holds is remembered. Twice the window: a proof may be from the near future.
     const isFirst = await replays.claim(await toReplayName(thumbprint, jti), 2 * windowMs);
     if (!isFirst) throw toInvalid('used before');
+    return thumbprint;
   };
 }
 
@@ -65,8 +70,8 @@ async function verifyProof(
       // 4 to 6: typ, an asymmetric algorithm, the signature by the key in the header.
       typ: 'dpop+jwt',
       algorithms: [...dpopAlgorithms],
-      // 3: all required claims.
-      requiredClaims: ['jti', 'htm', 'htu', 'iat', 'ath'],
+      // 3: all required claims; `ath` is looked at where there is a token.
+      requiredClaims: ['jti', 'htm', 'htu', 'iat'],
       currentDate: new Date(now()),
     });
     const { jwk } = protectedHeader;
