@@ -6,8 +6,6 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 /** One client, as recorded. `null` where it sends none. */
 export interface RecordedClient {
   readonly name: string;
-  /** Of MCP. Not a record: programs change it with their versions. Each one that is in use, some client speaks here. */
-  readonly protocolVersion: string;
   /** The body of its registration; or the document that it is known by, and where that is. */
   readonly registration?: Readonly<Record<string, unknown>>;
   readonly clientId?: string;

@@ -41,6 +41,9 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
+// Not recorded of the clients: programs change it with their versions. So each gets in with all of these.
+const protocolVersions = ['2025-06-18', '2025-11-25', '2026-07-28'];
+
 const notes = defineServer({
   name: 'notes',
   version: '1.0.0',
@@ -69,30 +72,30 @@ test.each(recordedClients)('$name gets in, calls, refreshes, and is given more s
   vi.stubGlobal('fetch', home.fetch);
   const host = await startListeningHost(notes);
   try {
-    const caller = new McpCaller(host, client.protocolVersion);
-    const server = await discover(host, caller);
+    const callers = protocolVersions.map((version) => new McpCaller(host, version));
+    const server = await discover(host, callers);
     const credentials = await identify(host, { client, home, server });
     const step = { client, server, credentials, browser: new TestBrowser(host) };
 
     const first = await signIn(host, { ...step, scope: client.scope });
     expect(first['scope']).toBe('notes:read');
     expect(decodeJwt(String(first['access_token'])).aud).toBe(resource);
-    caller.token = String(first['access_token']);
-    expect((await caller.greet()).status).toBe(200);
-    await expectResult(caller, 'read_note', 'what was noted');
+    present(callers, first);
+    for (const caller of callers) expect((await caller.greet()).status).toBe(200);
+    await expectResult(callers, 'read_note', 'what was noted');
 
     const refreshed = await refresh(host, step, first['refresh_token']);
     expect(refreshed['scope']).toBe(first['scope']);
     expect(refreshed['access_token']).not.toBe(first['access_token']);
-    caller.token = String(refreshed['access_token']);
-    await expectResult(caller, 'read_note', 'what was noted');
+    present(callers, refreshed);
+    await expectResult(callers, 'read_note', 'what was noted');
 
-    const scope = await askForMore(caller, 'write_note');
+    const scope = await askForMore(callers, 'write_note');
     const more = await signIn(host, { ...step, scope });
     expect(more['scope']).toBe('notes:read notes:write');
-    caller.token = String(more['access_token']);
-    await expectResult(caller, 'write_note', 'noted');
-    await expectResult(caller, 'read_note', 'what was noted');
+    present(callers, more);
+    await expectResult(callers, 'write_note', 'noted');
+    await expectResult(callers, 'read_note', 'what was noted');
 
     const documents = [client.clientId, client.document?.['jwks_uri']].filter((url) => url !== undefined);
     expect([...home.fetched]).toEqual(documents);
@@ -111,11 +114,17 @@ interface ServerMetadata {
 }
 
 /** From being turned away to who lets in, by nothing but what each answer names. RFC 9728, section 5. */
-async function discover(open: Askable, caller: McpCaller): Promise<ServerMetadata> {
-  const refused = await caller.greet();
-  expect(refused.status).toBe(401);
-  const { error, scope, resource_metadata: url = '' } = challengeOf(refused);
-  expect([error, scope]).toEqual([undefined, 'notes:read']);
+async function discover(open: Askable, callers: readonly McpCaller[]): Promise<ServerMetadata> {
+  const urls = new Set<string>();
+  for (const caller of callers) {
+    const refused = await caller.greet();
+    expect(refused.status).toBe(401);
+    const { error, scope, resource_metadata: url = '' } = challengeOf(refused);
+    expect([error, scope]).toEqual([undefined, 'notes:read']);
+    urls.add(url);
+  }
+  expect(urls.size).toBe(1);
+  const [url = ''] = urls;
   const described = bodyOf(await open.ask(url));
   expect(described).toMatchObject({ resource, authorization_servers: [origin] });
   const [issuer = ''] = described['authorization_servers'] as readonly string[];
@@ -195,20 +204,32 @@ async function refresh(
   return bodyOf(reply);
 }
 
+/** From now on they come with what the token endpoint answered; sessions that are open stay so. */
+function present(callers: readonly McpCaller[], tokens: Readonly<Record<string, unknown>>): void {
+  for (const caller of callers) caller.token = String(tokens['access_token']);
+}
+
 /** Calls a tool in vain. @returns the scopes that the client then asks for */
-async function askForMore(caller: McpCaller, tool: string): Promise<string> {
-  const refused = await caller.callTool(tool);
-  expect(refused.status).toBe(403);
-  const { error, scope = '', resource_metadata: url } = challengeOf(refused);
-  expect([error, url]).toEqual(['insufficient_scope', `${origin}/.well-known/oauth-protected-resource/mcp`]);
-  // What it has already is named again: many clients ask for what a challenge says, and for nothing beside it.
-  expect(scope).toBe('notes:read notes:write');
+async function askForMore(callers: readonly McpCaller[], tool: string): Promise<string> {
+  // What a client has already is named again: many ask for what the challenge says, and for nothing beside it.
+  const scope = 'notes:read notes:write';
+  for (const caller of callers) {
+    const refused = await caller.callTool(tool);
+    expect(refused.status).toBe(403);
+    expect(challengeOf(refused)).toEqual({
+      error: 'insufficient_scope',
+      scope,
+      resource_metadata: `${origin}/.well-known/oauth-protected-resource/mcp`,
+    });
+  }
   return scope;
 }
 
-async function expectResult(caller: McpCaller, tool: string, text: string): Promise<void> {
-  const reply = await caller.callTool(tool);
-  expect([reply.status, resultOf(reply)]).toMatchObject([200, { content: [{ type: 'text', text }] }]);
+async function expectResult(callers: readonly McpCaller[], tool: string, text: string): Promise<void> {
+  for (const caller of callers) {
+    const reply = await caller.callTool(tool);
+    expect([reply.status, resultOf(reply)]).toMatchObject([200, { content: [{ type: 'text', text }] }]);
+  }
 }
 
 test('clients in a browser may ask from everywhere, where no cookie counts, and nowhere else', async () => {
