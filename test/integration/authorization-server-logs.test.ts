@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load-config.ts';
-import { createHost, type Host } from '../../src/host.ts';
+import { createHost } from '../../src/host.ts';
 import { defineServer } from '../../src/mcp/server-definition.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
+import { toAskable } from '../askable.ts';
 import {
   answerOf,
-  type Askable,
   begin,
   bodyOf,
   origin,
@@ -18,34 +18,6 @@ import {
   toRedemption,
   toRefresh,
 } from '../authorization-server.ts';
-
-/** The host as browsers and clients see it. */
-function toAskable(host: Host): Askable {
-  return {
-    ask: async (target, { body, headers, method = body === undefined ? 'GET' : 'POST' } = {}) => {
-      const type = typeof body === 'string' ? 'application/json' : 'application/x-www-form-urlencoded';
-      const reply = await host.fetch(
-        new Request(new URL(target, origin), {
-          method,
-          headers: {
-            host: 'mcp.example.com',
-            ...(body !== undefined && { 'content-type': type }),
-            ...headers,
-          },
-          ...(body !== undefined && { body: String(body) }),
-          redirect: 'manual',
-        }),
-      );
-      return {
-        kind: 'full',
-        status: reply.status,
-        headers: Object.fromEntries([...reply.headers].filter(([name]) => name !== 'set-cookie')),
-        cookies: reply.headers.getSetCookie(),
-        body: await reply.text(),
-      };
-    },
-  };
-}
 
 test('no code, token, cookie, verifier or password of a whole sign-in is in any log, at the lowest level', async () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'mooring-logs-'));
@@ -60,7 +32,7 @@ test('no code, token, cookie, verifier or password of a whole sign-in is in any 
     logger: createLogger({ level: 'trace', destination: { write: (line) => void lines.push(line) } }),
   });
   try {
-    const open = toAskable(host);
+    const open = toAskable((url, init) => host.fetch(new Request(url, init)));
     await open.ask('/health');
     const password = host.firstUser?.password ?? '';
     const browser = new TestBrowser(open);
