@@ -7,11 +7,13 @@ import { KeyService } from './auth/key-service.ts';
 import type { ApiKeyStore } from './auth/api-key-store.ts';
 import type { OauthStore } from './auth/oauth-store.ts';
 import { maxTokenLifetimeMs } from './auth/revocation/shared-revocations.ts';
-import type { RevocationStore } from './auth/revocation/revocation-store.ts';
+import type { RevocationKind, RevocationStore } from './auth/revocation/revocation-store.ts';
 import type { TenantStore } from './auth/tenant-store.ts';
 import type { SigningKeyStore } from './auth/tokens/signing-key-store.ts';
 import type { TokenFamilyStore } from './auth/tokens/token-family-store.ts';
 import { type FirstUser, ensureFirstUser } from './auth/users/first-user.ts';
+import { ClientService } from './auth/clients/client-service.ts';
+import type { ServiceClientStore } from './auth/clients/service-client-store.ts';
 import { UserService } from './auth/users/user-service.ts';
 import type { UserStore } from './auth/users/user-store.ts';
 import type { Config, Secrets } from './config/config.ts';
@@ -19,6 +21,7 @@ import { type Database, openDatabase } from './database/open-database.ts';
 import { SqlApiKeyStore } from './database/sql-api-key-store.ts';
 import { SqlOauthStore } from './database/sql-oauth-store.ts';
 import { SqlRevocationStore } from './database/sql-revocation-store.ts';
+import { SqlServiceClientStore } from './database/sql-service-client-store.ts';
 import { SqlSigningKeyStore } from './database/sql-signing-key-store.ts';
 import { SqlTenantStore } from './database/sql-tenant-store.ts';
 import { SqlTokenFamilyStore } from './database/sql-token-family-store.ts';
@@ -31,6 +34,8 @@ export interface Identity {
   readonly tenants: TenantStore;
   readonly users: UserStore;
   readonly userService: UserService;
+  readonly serviceClients: ServiceClientStore;
+  readonly clientService: ClientService;
   readonly signingKeys: SigningKeyStore;
   readonly tokenFamilies: TokenFamilyStore;
   readonly revocations: RevocationStore;
@@ -60,20 +65,21 @@ export async function openIdentity(config: Config, secrets: Secrets): Promise<Id
   const tenants = new SqlTenantStore(database);
   const users = new SqlUserStore(database);
   const revocations = new SqlRevocationStore(database);
+  const serviceClients = new SqlServiceClientStore(database);
   const prefix = config.credentials.keyPrefix;
+  /** Running hosts read it from the store. */
+  const revoke = async (kind: RevocationKind, name: string): Promise<void> => {
+    const revokedAt = Date.now();
+    await revocations.insert({ kind, name, revokedAt, expiresAt: revokedAt + maxTokenLifetimeMs });
+  };
   return {
     keys: new KeyService({ keys: keyStore, tenants, prefix }),
     keyStore,
     tenants,
     users,
-    userService: new UserService({
-      users,
-      // Running hosts read it from the store.
-      revoke: async (kind, name) => {
-        const revokedAt = Date.now();
-        await revocations.insert({ kind, name, revokedAt, expiresAt: revokedAt + maxTokenLifetimeMs });
-      },
-    }),
+    userService: new UserService({ users, revoke }),
+    serviceClients,
+    clientService: new ClientService({ clients: serviceClients, revoke }),
     signingKeys: new SqlSigningKeyStore(database),
     tokenFamilies: new SqlTokenFamilyStore(database),
     revocations,

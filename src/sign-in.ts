@@ -1,6 +1,7 @@
 /** How people and their clients get in: the authorization server, with the keys and the accounts it stands on. */
 import { hkdfSync } from 'node:crypto';
 import { createOwnIssuer } from './auth/issuers/own-issuer.ts';
+import type { ProofCheck } from './auth/dpop/dpop-proof.ts';
 import type { TokenVerifier } from './auth/issuers/token-verifier.ts';
 import type { Revocations } from './auth/revocation/revocations.ts';
 import type { TokenService } from './auth/tokens/token-service.ts';
@@ -29,6 +30,7 @@ export interface SignInOptions {
   readonly limits: Limits;
   readonly box: SealedBox;
   readonly verifier: TokenVerifier;
+  readonly checkProof: ProofCheck;
   readonly revocations: Revocations;
   readonly keys: SigningKeys;
   readonly logger: Logger;
@@ -56,7 +58,9 @@ const unusedClientMs = 7 * 24 * 3_600_000;
 
 /** Nothing is read or made before the first request needs it. */
 export function createSignIn(options: SignInOptions): SignIn {
-  const { config, secrets, identity, target, limits, box, verifier, revocations, keys, logger } = options;
+  const { config, secrets, identity, target, limits, box, verifier, checkProof, ...rest } = options;
+  const { revocations, keys, logger } = rest;
+  const hasAssertions = config.tokens.trustedIssuers.some(({ uses }) => uses.includes('id-jag'));
   const { accessTokenTtlSeconds, refreshTokenTtlSeconds, signInTtlSeconds } = config.signIn;
   const servers: AuthorizationServer[] = [];
   const onError = (error: unknown): void => {
@@ -109,6 +113,9 @@ export function createSignIn(options: SignInOptions): SignIn {
         store: identity.oauth,
         users: identity.users,
         tenants: identity.tenants,
+        serviceClients: identity.serviceClients,
+        ...(hasAssertions && { assertions: verifier }),
+        checkProof,
         keys,
         box,
         cookieKeys: toCookieKeys(secrets),

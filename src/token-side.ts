@@ -1,5 +1,5 @@
 /** What takes access tokens: trusted issuers, revocations, proofs of possession, joined. */
-import { createProofCheck } from './auth/dpop/dpop-proof.ts';
+import { createProofCheck, type ProofCheck } from './auth/dpop/dpop-proof.ts';
 import { RemoteKeySet } from './auth/issuers/remote-key-set.ts';
 import { createTokenVerifier, type TokenVerifier } from './auth/issuers/token-verifier.ts';
 import type { RevocationStore } from './auth/revocation/revocation-store.ts';
@@ -15,6 +15,7 @@ import type { Logger } from './telemetry/logger.ts';
 export interface TokenSide {
   readonly verifier: TokenVerifier;
   readonly revocations: Revocations;
+  readonly checkProof: ProofCheck;
   readonly authenticator: TokenAuthenticator;
   close(): Promise<void>;
 }
@@ -55,15 +56,16 @@ export function createTokenSide(options: TokenSideOptions): TokenSide {
       logger.error('auth.revocations_failed', {}, error);
     },
   });
+  const checkProof = createProofCheck(sharing.replays);
   const authenticator = new TokenAuthenticator({
     verifier,
     revocations,
-    checkProof: createProofCheck(sharing.replays),
+    checkProof,
     ...(sharing.validatedTokens !== undefined && { shared: sharing.validatedTokens }),
     ...(users !== undefined && { users }),
     onError: (error) => {
       logger.error('auth.validated_tokens_failed', {}, error);
     },
   });
-  return { verifier, revocations, authenticator, close: () => revocations.close() };
+  return { verifier, revocations, checkProof, authenticator, close: () => revocations.close() };
 }

@@ -6,10 +6,14 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createProofCheck } from '../src/auth/dpop/dpop-proof.ts';
+import { MemoryReplayGuard } from '../src/auth/dpop/memory-replay-guard.ts';
+import type { TokenVerifier } from '../src/auth/issuers/token-verifier.ts';
 import type { RevocationKind } from '../src/auth/revocation/revocation-store.ts';
 import { createSigningKeys } from '../src/auth/tokens/signing-keys.ts';
 import { type Database, type DatabaseTarget, openDatabase } from '../src/database/open-database.ts';
 import { SqlOauthStore } from '../src/database/sql-oauth-store.ts';
+import { SqlServiceClientStore } from '../src/database/sql-service-client-store.ts';
 import { SqlSigningKeyStore } from '../src/database/sql-signing-key-store.ts';
 import { SqlTenantStore } from '../src/database/sql-tenant-store.ts';
 import { SqlUserStore } from '../src/database/sql-user-store.ts';
@@ -67,6 +71,8 @@ export interface TestServerOptions {
   /** Addresses of every name. Default: one that is public. */
   readonly addresses?: readonly string[];
   readonly scopes?: ReadonlyMap<string, string>;
+  /** Verifies identity assertions. Default: none is taken. */
+  readonly assertions?: TokenVerifier;
   /** Where people sign in. Default: here. */
   readonly upstream?: {
     readonly url: string;
@@ -123,6 +129,9 @@ async function openInstance(
     store: new SqlOauthStore(database),
     users,
     tenants: new SqlTenantStore(database),
+    serviceClients: new SqlServiceClientStore(database),
+    ...(options.assertions !== undefined && { assertions: options.assertions }),
+    checkProof: createProofCheck(new MemoryReplayGuard({ now }), now),
     keys: createSigningKeys({
       store: new SqlSigningKeyStore(database),
       box,

@@ -49,6 +49,18 @@ export function describeOauthStore(name: string, open: () => Promise<OpenedOauth
       expect(Object.keys((await oauth.find(model, toRecord(2).idHash, 5)) ?? {})).toHaveLength(3);
     });
 
+    test('of many that insert one record at once, one does, and it is not replaced', async () => {
+      const inserted = await atOnce(8, (store, n) =>
+        store.insert({ ...toRecord(1), sealedPayload: String(n), expiresAt: 100 }),
+      );
+      expect(inserted.filter(Boolean)).toEqual([true]);
+      expect((await oauth.find(model, toRecord(1).idHash, 5))?.sealedPayload).toBe(
+        String(inserted.indexOf(true)),
+      );
+      // Also one that has ended, until it is swept.
+      expect(await oauth.insert(toRecord(1))).toBe(false);
+    });
+
     test('a record is of one model, and one that expired is as none', async () => {
       await oauth.upsert({ ...toRecord(1), uid: 'uid', expiresAt: 100 });
       expect(await oauth.find('Session', toRecord(1).idHash, 5)).toBeUndefined();

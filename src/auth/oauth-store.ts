@@ -30,6 +30,8 @@ export interface OauthClient {
 export interface OauthStore {
   /** Adds, or replaces the whole record: one that was consumed no longer is. */
   upsert(record: OauthRecord): Promise<void>;
+  /** Adds a record, of which there is none yet. Of many at once exactly one gets true. */
+  insert(record: OauthRecord): Promise<boolean>;
   /** `undefined` when unknown or expired at `now`. */
   find(model: string, idHash: string, now: number): Promise<OauthRecord | undefined>;
   findByUid(model: string, uid: string, now: number): Promise<OauthRecord | undefined>;

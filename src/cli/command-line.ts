@@ -3,6 +3,7 @@ import type { Config, Secrets } from '../config/config.ts';
 import { loadConfig } from '../config/load-config.ts';
 import type { RekeyProgress, RekeySummary } from '../redis/rekey-sessions.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
+import { addClientsCommand, type OpenedClients } from './commands/clients.ts';
 import { addKeysCommand, type OpenedKeys } from './commands/keys.ts';
 import { addSessionsCommand } from './commands/sessions.ts';
 import { addStartCommand, type StartDeps } from './commands/start.ts';
@@ -17,8 +18,11 @@ export interface CommandLineDeps extends StartDeps {
   readonly version: string;
   /** Text about failures and usage, on stderr. */
   readonly printError: (text: string) => void;
-  /** Opens the tenants, keys and users that a configuration names. */
-  readonly openIdentity: (config: Config, secrets: Secrets) => Promise<OpenedKeys & OpenedUsers>;
+  /** Opens the tenants, keys, users and clients that a configuration names. */
+  readonly openIdentity: (
+    config: Config,
+    secrets: Secrets,
+  ) => Promise<OpenedKeys & OpenedUsers & OpenedClients>;
   /** Opens the tokens of the host that a configuration names. */
   readonly openTokens: (config: Config, secrets: Secrets) => Promise<OpenedTokens>;
   /** See `rekeySharing`. */
@@ -62,6 +66,7 @@ Examples:
     input: deps.input,
     write: identityDeps.write,
   });
+  addClientsCommand(program, { openClients: identityDeps.openKeys, write: identityDeps.write });
   addTokensCommand(program, {
     openTokens: async () => {
       const { config, secrets } = await loadConfig(deps);
@@ -97,7 +102,7 @@ export async function runCommandLine(args: readonly string[], deps: CommandLineD
   }
 }
 
-async function openKeys(deps: CommandLineDeps): Promise<OpenedKeys & OpenedUsers> {
+async function openKeys(deps: CommandLineDeps): Promise<OpenedKeys & OpenedUsers & OpenedClients> {
   const { config, secrets } = await loadConfig(deps);
   prepareDataFolder(config.storage.dataDir);
   return deps.openIdentity(config, secrets);

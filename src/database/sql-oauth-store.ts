@@ -28,6 +28,18 @@ export class SqlOauthStore implements OauthStore {
     );
   }
 
+  async insert(record: OauthRecord): Promise<boolean> {
+    const inserted = await runQuery(() =>
+      this.#database.kysely
+        .insertInto('mcp_oauth_record')
+        .values(toRecordRow(record))
+        .onConflict((conflict) => conflict.doNothing())
+        .returning('id_hash')
+        .executeTakeFirst(),
+    );
+    return inserted !== undefined;
+  }
+
   find(model: string, idHash: string, now: number): Promise<OauthRecord | undefined> {
     return this.#findBy('id_hash', { model, value: idHash, now });
   }

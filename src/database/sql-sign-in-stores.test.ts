@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { describeServiceClientStore } from '../auth/clients/service-client-store.contract.ts';
 import { describeOauthStore } from '../auth/oauth-store.contract.ts';
 import { describeRevocationStore } from '../auth/revocation/revocation-store.contract.ts';
 import { describeSigningKeyStore } from '../auth/tokens/signing-key-store.contract.ts';
@@ -9,6 +10,7 @@ import { describeUserStore } from '../auth/users/user-store.contract.ts';
 import { openDatabase } from './open-database.ts';
 import { SqlOauthStore } from './sql-oauth-store.ts';
 import { SqlRevocationStore } from './sql-revocation-store.ts';
+import { SqlServiceClientStore } from './sql-service-client-store.ts';
 import { SqlSigningKeyStore } from './sql-signing-key-store.ts';
 import { SqlTenantStore } from './sql-tenant-store.ts';
 import { SqlTokenFamilyStore } from './sql-token-family-store.ts';
@@ -19,6 +21,7 @@ describeRevocationStore('SQLite', openTwice);
 describeSigningKeyStore('SQLite', openTwice);
 describeTokenFamilyStore('SQLite', openTwice);
 describeUserStore('SQLite', openTwice);
+describeServiceClientStore('SQLite', openTwice);
 
 async function openTwice() {
   const folder = mkdtempSync(join(tmpdir(), 'mooring-sign-in-'));
@@ -38,6 +41,8 @@ async function openTwice() {
     otherTokenFamilies: new SqlTokenFamilyStore(other),
     users: new SqlUserStore(one),
     otherUsers: new SqlUserStore(other),
+    serviceClients: new SqlServiceClientStore(one),
+    otherServiceClients: new SqlServiceClientStore(other),
     tenants: new SqlTenantStore(one),
     close: async () => {
       await one.close();

@@ -6,6 +6,9 @@
  * anybody may ask.
  */
 import type { Provider } from 'oidc-provider';
+import { isServiceClientId, type ServiceClientStore } from '../auth/clients/service-client-store.ts';
+import type { ProofCheck } from '../auth/dpop/dpop-proof.ts';
+import type { TokenVerifier } from '../auth/issuers/token-verifier.ts';
 import type { OauthStore } from '../auth/oauth-store.ts';
 import type { RevocationKind } from '../auth/revocation/revocation-store.ts';
 import { intersectScopes } from '../auth/scope-cover.ts';
@@ -17,8 +20,10 @@ import type { Newcomers } from '../auth/users/known-identity.ts';
 import type { UserStore } from '../auth/users/user-store.ts';
 import { RequestError } from '../errors.ts';
 import type { SealedBox } from '../mcp/sealed-box.ts';
+import { addAssertionGrant, toServiceSubject } from './client-grants.ts';
 import { createClientDocumentFetch, isClientDocumentUrl } from './client-documents.ts';
 import { createGrantTenants } from './grant-tenants.ts';
+import type { IdentityAssertionOptions } from './grants/identity-assertion-grant.ts';
 import { createInteractions, toInteractionPath } from './interactions.ts';
 import { loadProvider } from './load-provider.ts';
 import type { SignInMethod } from './interaction-step.ts';
@@ -33,7 +38,7 @@ import { createStepUpNotices } from './step-up-notices.ts';
 import { createUpstreamAttempts } from './upstream-attempts.ts';
 import type { UpstreamProvider } from './upstream-provider.ts';
 import { createUpstreamSignIn } from './upstream-sign-in.ts';
-import { createProviderConfiguration, type TokenSubject } from './provider-configuration.ts';
+import { createProviderConfiguration, tokenPath, type TokenSubject } from './provider-configuration.ts';
 
 /** What the server is made of. */
 export interface AuthorizationServerOptions {
@@ -50,6 +55,12 @@ export interface AuthorizationServerOptions {
   readonly store: OauthStore;
   readonly users: UserStore;
   readonly tenants: TenantStore;
+  /** Programs that call for themselves. */
+  readonly serviceClients: Pick<ServiceClientStore, 'findById'>;
+  /** Verifies what other issuers say of their users for one client; absent where none is trusted for that. */
+  readonly assertions?: Pick<TokenVerifier, 'verify'>;
+  /** Checks the proof of a key that a token is to be bound to. */
+  readonly checkProof: ProofCheck;
   readonly keys: SigningKeys;
   readonly box: SealedBox;
   /** Sign cookies; the first signs, all verify. */
@@ -96,7 +107,9 @@ export const refreshGraceMs = 45_000;
 export function createAuthorizationServer(options: AuthorizationServerOptions): AuthorizationServer {
   const { store, box, users, resource, keys, now = Date.now } = options;
   const publicUrl = new URL(options.publicUrl);
-  const clients = createOauthClients({ store, box, now });
+  const { serviceClients, checkProof } = options;
+  const clients = createOauthClients({ store, serviceClients, box, now });
+  const tokenUrl = `${options.publicUrl}${tokenPath}`;
   const grantTenants = createGrantTenants(store, box, now);
   const stepUps = createStepUpNotices(store, now);
   let built: { readonly keyId: string; readonly provider: Provider } | undefined;
@@ -143,7 +156,9 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
             throw error;
           }
         },
-        toClientSubject: (clientId) => {
+        toClientSubject: async (clientId, scopes) => {
+          const client = isServiceClientId(clientId) ? await serviceClients.findById(clientId) : undefined;
+          if (client !== undefined) return toServiceSubject(client, scopes, options.scopes);
           throw new errors.UnauthorizedClient(`client ${clientId} belongs to no tenant`);
         },
         toClientId,
@@ -162,6 +177,13 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
         },
       }),
     );
+    addAssertionGrant(provider, {
+      errors,
+      assertions: toAssertions(options, now),
+      checkProof,
+      tokenUrl,
+      resource,
+    });
     // Where we are reached is told by us, not by whoever asks: see `run-listener.ts`.
     provider.proxy = true;
     provider.on('server_error', (_ctx, error) => {
@@ -210,12 +232,23 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
       keys,
       interactions,
       stepUps,
+      checkProof,
+      tokenUrl,
+      hasAssertions: options.assertions !== undefined,
       revoke: options.revoke,
       ...(options.tokenService !== undefined && { tokenService: options.tokenService }),
     }),
     noticeStepUp: (grantId) => stepUps.insert(grantId),
     close: () => clients.flush(),
   };
+}
+
+function toAssertions(
+  options: AuthorizationServerOptions,
+  now: () => number,
+): IdentityAssertionOptions | undefined {
+  const { assertions: verifier, publicUrl: issuer } = options;
+  return verifier === undefined ? undefined : { ...options, verifier, issuer, now };
 }
 
 function createSignInMethod(

@@ -2,11 +2,14 @@
  * What real clients say of themselves, made into what our authorization server takes. Strictness here does not protect
  * anybody: it only keeps out clients whose next request would have been fine.
  */
+import { jwtBearerGrant } from './grants/identity-assertion-grant.ts';
 import type { ClientMetadata } from './oauth-clients.ts';
 import { isRedirectUriAllowed, isWebRedirect } from './redirect-uris.ts';
 
 /** Grants that a client may use on a user's behalf; what else it names is left out. */
 const userGrants = ['authorization_code', 'refresh_token'] as const;
+/** One that a client may name beside them, which proves itself: whoever presents an assertion must be who it is made for. */
+const provenGrants: readonly string[] = [jwtBearerGrant];
 const authMethods = new Set(['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt']);
 /** What is kept of a registration; anything else is of no use here. RFC 7591, section 2. */
 const keptFields = [
@@ -59,12 +62,17 @@ export function normalizeClientMetadata(given: unknown): NormalizedMetadata {
   const keysUri = fields['jwks_uri'];
   if (keysUri !== undefined && keysUri !== null && !isPage(keysUri))
     return invalid('invalid_client_metadata', 'jwks_uri must be an https URL');
-  const method = fields['token_endpoint_auth_method'];
+  const asked = fields['token_endpoint_auth_method'];
+  const method = typeof asked === 'string' && authMethods.has(asked) ? asked : 'none';
+  const grants: readonly unknown[] = Array.isArray(fields['grant_types']) ? fields['grant_types'] : [];
   const metadata: Record<string, unknown> = {
     redirect_uris: [...new Set(redirectUris as string[])],
-    grant_types: userGrants,
+    grant_types: [
+      ...userGrants,
+      ...(method === 'none' ? [] : provenGrants.filter((each) => grants.includes(each))),
+    ],
     response_types: ['code'],
-    token_endpoint_auth_method: typeof method === 'string' && authMethods.has(method) ? method : 'none',
+    token_endpoint_auth_method: method,
     application_type: redirectUris.every((uri: string) => isWebRedirect(uri)) ? 'web' : 'native',
   };
   for (const field of keptFields) {

@@ -1,11 +1,17 @@
 /**
- * Clients that registered themselves. Real ones register on every connect and never say that they are gone: the same
+ * Clients, those that an operator made and those that registered themselves. Real ones register on every connect and never say that they are gone: the same
  * registration is the same client, and one that nobody used for long is forgotten.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import type { AdapterPayload } from 'oidc-provider';
+import {
+  isServiceClientId,
+  type ServiceClient,
+  type ServiceClientStore,
+} from '../auth/clients/service-client-store.ts';
 import type { OauthStore } from '../auth/oauth-store.ts';
 import type { SealedBox } from '../mcp/sealed-box.ts';
+import { jwtBearerGrant } from './grants/identity-assertion-grant.ts';
 
 /** Metadata of a client. RFC 7591, section 2. */
 export type ClientMetadata = Readonly<Record<string, unknown>>;
@@ -21,6 +27,8 @@ export interface OauthClients {
 /** What clients are kept in. */
 export interface OauthClientsOptions {
   readonly store: OauthStore;
+  /** Those that an operator made. */
+  readonly serviceClients: Pick<ServiceClientStore, 'findById'>;
   readonly box: SealedBox;
   readonly now: () => number;
 }
@@ -31,7 +39,7 @@ const sealSeconds = 10 * 365 * 24 * 3600;
 const maxNoted = 10_000;
 
 /** Over one store. */
-export function createOauthClients({ store, box, now }: OauthClientsOptions): OauthClients {
+export function createOauthClients({ store, serviceClients, box, now }: OauthClientsOptions): OauthClients {
   const used = new Map<string, number>();
   return {
     insert: async (id, metadata) => {
@@ -44,6 +52,10 @@ export function createOauthClients({ store, box, now }: OauthClientsOptions): Oa
       });
     },
     find: async (id) => {
+      if (isServiceClientId(id)) {
+        const service = await serviceClients.findById(id);
+        return service && toServiceMetadata(service);
+      }
       const client = await store.findClient(id);
       if (client === undefined) return undefined;
       if (used.size < maxNoted) used.set(id, now());
@@ -56,6 +68,19 @@ export function createOauthClients({ store, box, now }: OauthClientsOptions): Oa
       used.clear();
       await store.recordClientUse(batch);
     },
+  };
+}
+
+/** As the engine knows a client that calls for itself: with a key of its own, and no way to ask a person. */
+function toServiceMetadata({ id, name, keys }: ServiceClient): AdapterPayload {
+  return {
+    client_id: id,
+    client_name: name,
+    redirect_uris: [],
+    response_types: [],
+    grant_types: ['client_credentials', jwtBearerGrant],
+    token_endpoint_auth_method: 'private_key_jwt',
+    ...(keys.kind === 'jwks' ? { jwks: { keys: [...keys.keys] } } : { jwks_uri: keys.uri }),
   };
 }
 

@@ -7,7 +7,11 @@ import type { SigningKeys } from '../auth/tokens/signing-keys.ts';
 import type { TokenService } from '../auth/tokens/token-service.ts';
 import { type FullReply, type HttpRequest, toHeader, toJsonReply } from '../http/messages.ts';
 import type { RouteHandler } from '../http/routes.ts';
+import type { ProofCheck } from '../auth/dpop/dpop-proof.ts';
+import { RequestError } from '../errors.ts';
+import { toTokenPresentation } from './client-grants.ts';
 import { normalizeClientMetadata } from './client-metadata.ts';
+import { identityAssertionProfile, jwtBearerGrant } from './grants/identity-assertion-grant.ts';
 import { exchangeToken, tokenExchangeGrant } from './grants/token-exchange-grant.ts';
 import type { Interactions } from './interactions.ts';
 import { type OauthClients, toClientId } from './oauth-clients.ts';
@@ -51,6 +55,11 @@ export interface OauthEndpointOptions {
   readonly keys: SigningKeys;
   readonly interactions: Interactions;
   readonly stepUps: StepUpNotices;
+  readonly checkProof: ProofCheck;
+  /** `POST /oauth/token`, as clients know it. */
+  readonly tokenUrl: string;
+  /** Whether identity assertions are taken. */
+  readonly hasAssertions: boolean;
   /** Absent where no issuer is trusted for identity tokens: then token exchange is no grant of this server. */
   readonly tokenService?: Pick<TokenService, 'exchange'>;
   readonly revoke: (kind: RevocationKind, name: string) => Promise<void>;
@@ -114,8 +123,7 @@ export function createOauthEndpoints(options: OauthEndpointOptions): OauthEndpoi
       if (!isForm(request)) return notAForm;
       const parameters = toParameters(request.body);
       if (options.tokenService !== undefined && parameters.get('grant_type') === tokenExchangeGrant) {
-        const hasProof = toHeader(request.headers, 'dpop') !== undefined;
-        return exchangeToken(options.tokenService, { parameters, resource: options.resource, hasProof });
+        return exchange(options.tokenService, request, parameters);
       }
       if (await isRefreshInVain(parameters)) return inVain;
       return pass(request, { body: parameters.toString() });
@@ -163,10 +171,38 @@ export function createOauthEndpoints(options: OauthEndpointOptions): OauthEndpoi
     callback: (request) => interactions.receive(request),
   };
 
-  /** Those of the engine, and what is answered without it. RFC 8414, section 2. */
+  /** Those of the engine that have a use here, and what is answered without it. RFC 8414, section 2. */
   function toGrantTypes(document: object): object {
-    if (options.tokenService === undefined || !('grant_types_supported' in document)) return {};
-    return { grant_types_supported: [document.grant_types_supported, tokenExchangeGrant].flat() };
+    if (!('grant_types_supported' in document)) return {};
+    const { hasAssertions, tokenService } = options;
+    const grants = [
+      document.grant_types_supported,
+      tokenService === undefined ? [] : tokenExchangeGrant,
+    ].flat();
+    return {
+      grant_types_supported: grants.filter((grant) => grant !== jwtBearerGrant || hasAssertions),
+      ...(hasAssertions && { authorization_grant_profiles_supported: [identityAssertionProfile] }),
+    };
+  }
+
+  async function exchange(
+    service: Pick<TokenService, 'exchange'>,
+    request: HttpRequest,
+    parameters: URLSearchParams,
+  ): Promise<FullReply> {
+    const proof = toHeader(request.headers, 'dpop');
+    let keyThumbprint: string | undefined;
+    try {
+      if (proof !== undefined)
+        keyThumbprint = await options.checkProof({
+          presentation: toTokenPresentation(options.tokenUrl, proof),
+        });
+    } catch (error) {
+      // RFC 9449, section 5.
+      if (error instanceof RequestError) return toOauthError(400, 'invalid_dpop_proof', error.message);
+      throw error;
+    }
+    return exchangeToken(service, { parameters, resource: options.resource, keyThumbprint });
   }
 
   /** Changes nothing: the refresh token stays good for later. */

@@ -49,6 +49,9 @@ export interface ProviderConfigurationOptions {
   readonly renderError: NonNullable<Configuration['renderError']>;
 }
 
+/** Path of the token endpoint. */
+export const tokenPath = '/oauth/token';
+
 const authorizationCodeTtlSeconds = 60;
 const interactionTtlSeconds = 3600;
 const grantTtlSeconds = 400 * 24 * 3600;
@@ -69,7 +72,7 @@ export function createProviderConfiguration(options: ProviderConfigurationOption
     jwks: { keys: [...options.signingKeys] },
     routes: {
       authorization: '/oauth/authorize',
-      token: '/oauth/token',
+      token: tokenPath,
       registration: '/oauth/register',
       revocation: '/oauth/revoke',
       jwks: '/oauth/jwks',

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeApiKeyStore } from '../../src/auth/api-key-store.contract.ts';
 import { KeyAuthenticator } from '../../src/auth/key-authenticator.ts';
 import { KeyService } from '../../src/auth/key-service.ts';
+import { describeServiceClientStore } from '../../src/auth/clients/service-client-store.contract.ts';
 import { describeOauthStore } from '../../src/auth/oauth-store.contract.ts';
 import { describeRevocationStore } from '../../src/auth/revocation/revocation-store.contract.ts';
 import { describeTenantStore } from '../../src/auth/tenant-store.contract.ts';
@@ -14,6 +15,7 @@ import { openPostgres } from '../../src/database/open-postgres.ts';
 import { SqlApiKeyStore } from '../../src/database/sql-api-key-store.ts';
 import { SqlOauthStore } from '../../src/database/sql-oauth-store.ts';
 import { SqlRevocationStore } from '../../src/database/sql-revocation-store.ts';
+import { SqlServiceClientStore } from '../../src/database/sql-service-client-store.ts';
 import { SqlSigningKeyStore } from '../../src/database/sql-signing-key-store.ts';
 import { SqlTenantStore } from '../../src/database/sql-tenant-store.ts';
 import { SqlTokenFamilyStore } from '../../src/database/sql-token-family-store.ts';
@@ -54,6 +56,8 @@ async function openTwice() {
     otherTokenFamilies: new SqlTokenFamilyStore(other),
     users: new SqlUserStore(one),
     otherUsers: new SqlUserStore(other),
+    serviceClients: new SqlServiceClientStore(one),
+    otherServiceClients: new SqlServiceClientStore(other),
     close: async () => {
       await one.close();
       await other.close();
@@ -68,6 +72,7 @@ describeRevocationStore('PostgreSQL', openTwice);
 describeSigningKeyStore('PostgreSQL', openTwice);
 describeTokenFamilyStore('PostgreSQL', openTwice);
 describeUserStore('PostgreSQL', openTwice);
+describeServiceClientStore('PostgreSQL', openTwice);
 
 describe('opening PostgreSQL', () => {
   test('many instances at once on an empty database bring up one schema', async () => {

@@ -30,9 +30,6 @@ export interface ClientServiceOptions {
   readonly now?: () => number;
 }
 
-/** Signatures that a client may prove itself with. */
-export const clientAssertionAlgorithms: readonly string[] = ['RS256', 'PS256', 'ES256', 'EdDSA'];
-
 const madeAlgorithm = 'ES256';
 const maxKeys = 10;
 const maxUriLength = 2048;
@@ -107,9 +104,12 @@ async function parseKeys(given: ServiceClientInput['keys']): Promise<ClientKeys>
 async function parseKey(key: unknown): Promise<Readonly<Record<string, unknown>>> {
   if (!isObject(key)) throw toInvalid('a key must be a JSON Web Key: an object');
   if (privateMembers.some((member) => member in key))
-    throw toInvalid('a key is private, or a shared secret: give public keys only, and take this one for leaked');
+    throw toInvalid(
+      'a key is private, or a shared secret: give public keys only, and take this one for leaked',
+    );
   const { kty, crv, n } = key;
-  const alg = kty === 'RSA' ? 'RS256' : kty === 'EC' && crv === 'P-256' ? 'ES256' : kty === 'OKP' ? 'EdDSA' : undefined;
+  const alg =
+    kty === 'RSA' ? 'RS256' : kty === 'EC' && crv === 'P-256' ? 'ES256' : kty === 'OKP' ? 'EdDSA' : undefined;
   if (alg === undefined) throw toInvalid('a key must be RSA, EC on P-256, or OKP');
   if (kty === 'RSA' && (typeof n !== 'string' || n.length < minRsaModulusCharacters))
     throw toInvalid('an RSA key must have at least 2048 bits');

@@ -26,7 +26,10 @@ export interface ServiceClientStore {
   insert(client: ServiceClient): Promise<boolean>;
   findById(id: string): Promise<ServiceClient | undefined>;
   /** Oldest first, at most `limit`; default: of all tenants. */
-  list(limit: number, options?: { readonly tenantId?: string; readonly after?: PagePosition }): Promise<readonly ServiceClient[]>;
+  list(
+    limit: number,
+    options?: { readonly tenantId?: string; readonly after?: PagePosition },
+  ): Promise<readonly ServiceClient[]>;
   /** @returns whether it existed */
   remove(id: string): Promise<boolean>;
 }

@@ -50,8 +50,7 @@ export function createProofCheck(replays: ReplayGuard, now: () => number = Date.
       throw toInvalid('iat out of bounds');
     // 12: of this token, and by the key that it is bound to.
     if (token !== undefined && ath !== token.hash) throw toInvalid('ath is of another token');
-    if (token !== undefined && thumbprint !== token.jkt)
-      throw toInvalid('the token is bound to another key');
+    if (token !== undefined && thumbprint !== token.jkt) throw toInvalid('the token is bound to another key');
     if (typeof jti !== 'string' || jti === '' || jti.length > maxIdLength)
       throw toInvalid('jti is missing or too long');
     // Last, so that only a proof that holds is remembered. Twice the window: a proof may be from the near future.

@@ -50,6 +50,8 @@ export interface ExchangeRequest {
   /** Default: everything the membership allows. */
   readonly scopes?: readonly string[];
   readonly clientId?: string;
+  /** Thumbprint of a key that the caller has proven: the token is bound to it, and is not refreshed here. */
+  readonly keyThumbprint?: string;
 }
 
 /** Exchanges and refreshes tokens. */
@@ -103,7 +105,7 @@ export function createTokenService(options: TokenServiceOptions): TokenService {
   const issue = async (
     { user, membership }: ActiveMember,
     family: TokenFamily,
-    clientId: string | undefined,
+    { clientId, keyThumbprint }: Pick<ExchangeRequest, 'clientId' | 'keyThumbprint'>,
   ): Promise<IssuedToken> => {
     const issuedAt = now();
     const scopes = intersectScopes(family.scopes, membership.scopes);
@@ -123,6 +125,7 @@ export function createTokenService(options: TokenServiceOptions): TokenService {
         authenticatedAt: family.startedAt,
         sessionId: family.id,
         ...(clientId === undefined ? {} : { clientId }),
+        ...(keyThumbprint === undefined ? {} : { keyThumbprint }),
       },
       { issuer: options.issuer, resource: options.resource, keys },
     );
@@ -130,7 +133,7 @@ export function createTokenService(options: TokenServiceOptions): TokenService {
   };
 
   return {
-    exchange: async ({ subjectToken, issuer, tenantId, scopes, clientId }) => {
+    exchange: async ({ subjectToken, issuer, tenantId, scopes, ...bound }) => {
       const identity = await identities.verifyIdentity(subjectToken, issuer);
       await options.takeAttempt('exchange', identity.issuer, identity.subject);
       const user = await users.findByIdentity(identity.issuer, identity.subject);
@@ -146,7 +149,7 @@ export function createTokenService(options: TokenServiceOptions): TokenService {
         latestId: createId(),
       };
       if (family.endsAt <= now()) throw invalidToken('signed in too long ago');
-      const issued = await issue(member, family, clientId);
+      const issued = await issue(member, family, bound);
       await families.insert(family);
       return issued;
     },
@@ -171,7 +174,7 @@ export function createTokenService(options: TokenServiceOptions): TokenService {
         await options.revoke('session', family.id);
         throw invalidToken('reused');
       }
-      return issue(member, family, clientId);
+      return issue(member, family, clientId === undefined ? {} : { clientId });
     },
   };
 }
@@ -195,6 +198,8 @@ async function parseOwnToken(
   const claims = await readClaims(token, key);
   if (claims === undefined) throw invalidToken('not well signed');
   const { iss, aud, gty, sub, jti, sid, iat, exp, tenant, role, scope, client_id: clientId } = claims;
+  // Nobody proves a key here, and without one the successor would be good for whoever has the token.
+  if (claims['cnf'] !== undefined) throw invalidToken('bound to a key');
   // Tokens that OAuth clients got have refresh tokens of their own: these are not to be refreshed without one.
   if (iss !== issuer || aud !== resource || gty !== 'token_service')
     throw invalidToken('not of this service');

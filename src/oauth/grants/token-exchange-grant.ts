@@ -33,8 +33,8 @@ export interface TokenExchangeRequest {
   readonly parameters: URLSearchParams;
   /** Canonical URI of the MCP endpoint: the only resource there is. */
   readonly resource: string;
-  /** Whether a DPoP proof came along. */
-  readonly hasProof: boolean;
+  /** Thumbprint of a key that was proven along with it: the token is bound to that. RFC 9449, section 5. */
+  readonly keyThumbprint: string | undefined;
 }
 
 /**
@@ -44,10 +44,8 @@ export interface TokenExchangeRequest {
  */
 export async function exchangeToken(
   service: Pick<TokenService, 'exchange'>,
-  { parameters, resource, hasProof }: TokenExchangeRequest,
+  { parameters, resource, keyThumbprint }: TokenExchangeRequest,
 ): Promise<FullReply> {
-  // A client that proves a key expects a token that is good for nobody else.
-  if (hasProof) return toError(400, 'invalid_request', 'tokens of this grant are not bound to keys');
   const names = [...parameters.keys()];
   if (new Set(names).size !== names.length)
     return toError(400, 'invalid_request', 'a parameter is given twice');
@@ -70,13 +68,14 @@ export async function exchangeToken(
       subjectToken,
       ...(tenantId !== undefined && { tenantId }),
       ...(scopes !== undefined && { scopes: scopes.data }),
+      ...(keyThumbprint !== undefined && { keyThumbprint }),
     });
     return toJsonReply(
       200,
       {
         access_token: issued.accessToken,
         issued_token_type: tokenType('access_token'),
-        token_type: 'Bearer',
+        token_type: keyThumbprint === undefined ? 'Bearer' : 'DPoP',
         expires_in: issued.expiresIn,
         scope: issued.scopes.join(' '),
       },
