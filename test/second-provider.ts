@@ -64,8 +64,9 @@ export async function startSecondProvider(options: {
   const stateFile = join(folder, 'state');
   const settings = JSON.stringify({ port, stateFile, resources, algorithm, account: providerAccount });
   let { child, issuer } = await start(settings);
+  const isRunning = (): boolean => child.exitCode === null && child.signalCode === null;
   const end = async (signal: NodeJS.Signals): Promise<void> => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
+    if (!isRunning()) return;
     const exit = once(child, 'exit');
     child.kill(signal);
     await exit;
@@ -90,6 +91,7 @@ export async function startSecondProvider(options: {
     },
     kill: () => end('SIGKILL'),
     restart: async () => {
+      if (isRunning()) return;
       ({ child, issuer } = await start(settings));
     },
     stop: async () => {
@@ -237,10 +239,14 @@ export interface ProviderTokens {
 
 const clientRedirectUri = 'https://client.example/callback';
 
-/** Everything that a public client does from its registration to its tokens: authorization code with PKCE. */
+/**
+ * Everything that a public client does from its registration to its tokens: authorization code with PKCE.
+ *
+ * @param asked.resource without it the access token is opaque
+ */
 export async function signInAtProvider(
   provider: SecondProvider,
-  { resource, scope = 'openid notes:read' }: { readonly resource: string; readonly scope?: string },
+  { resource, scope = 'openid notes:read' }: { readonly resource?: string; readonly scope?: string },
 ): Promise<ProviderTokens> {
   const { client_id } = await provider.register(clientRedirectUri);
   const verifier = randomBytes(32).toString('base64url');
@@ -253,7 +259,7 @@ export async function signInAtProvider(
     code_challenge_method: 'S256',
     state: 'state of the client',
     scope,
-    resource,
+    ...(resource !== undefined && { resource }),
   }).toString();
   const browser = new FormBrowser(({ href }) => href.startsWith(clientRedirectUri));
   const end = await browser.authorize(url);
@@ -265,7 +271,7 @@ export async function signInAtProvider(
     client_id,
     redirect_uri: clientRedirectUri,
     code_verifier: verifier,
-    resource,
+    ...(resource !== undefined && { resource }),
   };
   return (await post(provider.tokenEndpoint, new URLSearchParams(form))) as ProviderTokens;
 }
