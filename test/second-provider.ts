@@ -1,5 +1,5 @@
 /** The provider of another make (`fixtures/second-provider.mjs`), and what comes to it: clients, and a browser. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -102,14 +102,13 @@ export async function startSecondProvider(options: {
 }
 
 async function start(settings: string): Promise<{ readonly child: ChildProcess; readonly issuer: string }> {
-  const child = spawn(process.execPath, [program, settings], { stdio: ['ignore', 'pipe', 'pipe'] });
-  const killNow = (): void => void child.kill('SIGKILL');
-  process.once('exit', killNow);
-  child.once('exit', () => process.off('exit', killNow));
+  // By the channel it learns that this process is gone, however that ended.
+  const stdio: StdioOptions = ['ignore', 'pipe', 'pipe', 'ipc'];
+  const child = spawn(process.execPath, [program, settings], { stdio });
   let log = '';
   const issuer = await new Promise<string>((resolve, reject) => {
     const fail = (problem: string): void => {
-      killNow();
+      child.kill('SIGKILL');
       reject(new Error(`the second provider ${problem}:\n${log}`));
     };
     const timer = setTimeout(() => fail(`was not ready within ${startTimeoutMs} ms`), startTimeoutMs);
@@ -120,8 +119,8 @@ async function start(settings: string): Promise<{ readonly child: ChildProcess; 
       clearTimeout(timer);
       resolve(url);
     };
-    child.stdout.on('data', read);
-    child.stderr.on('data', read);
+    child.stdout?.on('data', read);
+    child.stderr?.on('data', read);
     child.once('error', (error) => fail(`did not start (${error.message})`));
     child.once('exit', () => {
       clearTimeout(timer);
