@@ -5,7 +5,7 @@
  * @see OpenID Connect Core 1.0, section 3.1; MCP 2026-07-28, Authorization, Token Handling
  */
 import type * as OpenidClient from 'openid-client';
-import { createIdentityVerifier } from '../auth/issuers/issuer-identities.ts';
+import { createIdentityVerifier, toNames } from '../auth/issuers/issuer-identities.ts';
 import { RemoteKeySet } from '../auth/issuers/remote-key-set.ts';
 import { createTokenVerifier } from '../auth/issuers/token-verifier.ts';
 import type { VerifiedIdentity } from '../auth/tokens/identity-verifier.ts';
@@ -87,6 +87,8 @@ const unsoundCodes = new Set([
   'OAUTH_JWT_TIMESTAMP_CHECK_FAILED',
 ]);
 
+type TokenReply = Awaited<ReturnType<typeof OpenidClient.authorizationCodeGrant>>;
+
 interface Discovered {
   readonly library: typeof OpenidClient;
   readonly configuration: OpenidClient.Configuration;
@@ -145,24 +147,44 @@ export function createUpstreamProvider(options: UpstreamProviderOptions): Upstre
       return url.href;
     },
     redeem: async (answer, { state, nonce, verifier }) => {
-      const { library, configuration } = await discover();
+      const discovered = await discover();
+      const { library, configuration } = discovered;
       const url = new URL(redirectUri);
       url.search = answer.toString();
-      let idToken: string | undefined;
+      let reply: TokenReply;
       try {
-        const reply = await library.authorizationCodeGrant(configuration, url, {
+        reply = await library.authorizationCodeGrant(configuration, url, {
           expectedState: state,
           expectedNonce: nonce,
           pkceCodeVerifier: verifier,
           idTokenExpected: true,
         });
-        idToken = reply.id_token;
       } catch (error) {
         throw toOwnError(error, library, name);
       }
-      return identities.verifyIdentity(idToken ?? '', issuer);
+      const identity = await identities.verifyIdentity(reply.id_token ?? '', issuer);
+      if (identity.name !== undefined || identity.email !== undefined) return identity;
+      return { ...(await askForNames(discovered, reply.access_token, identity)), ...identity };
     },
   };
+
+  /** Most providers tell names in the ID token; others, as OpenID Connect Core, section 5.4, has it, only when asked. */
+  async function askForNames(
+    { library, configuration }: Discovered,
+    accessToken: string,
+    { subject }: VerifiedIdentity,
+  ): Promise<Pick<VerifiedIdentity, 'name' | 'email'>> {
+    if (configuration.serverMetadata().userinfo_endpoint === undefined) return {};
+    try {
+      return toNames(await library.fetchUserInfo(configuration, accessToken, subject));
+    } catch (error) {
+      // Who they are is known all the same.
+      options.onError(
+        new UpstreamError('sign_in_provider', `${name} told no name`, { cause: new Error(toReason(error)) }),
+      );
+      return {};
+    }
+  }
 }
 
 async function discoverNow(options: UpstreamProviderOptions, now: () => number): Promise<Discovered> {

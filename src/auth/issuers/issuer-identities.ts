@@ -18,7 +18,7 @@ export function createIdentityVerifier(
 }
 
 function toIdentity(payload: VerifiedToken['payload'], now: number): VerifiedIdentity {
-  const { auth_time: authTime, name, email, email_verified: isEmailVerified } = payload;
+  const { auth_time: authTime } = payload;
   const authenticatedAt = typeof authTime === 'number' ? authTime * 1000 : undefined;
   if (authenticatedAt !== undefined && authenticatedAt > now + toleranceMs) {
     throw new RequestError('invalid_token', 'The token is not valid', { detail: 'auth_time is to come' });
@@ -26,10 +26,18 @@ function toIdentity(payload: VerifiedToken['payload'], now: number): VerifiedIde
   return {
     issuer: payload.iss,
     subject: payload.sub,
+    ...toNames(payload),
+    ...(authenticatedAt !== undefined && { authenticatedAt }),
+  };
+}
+
+/** What an issuer says that people are called. OpenID Connect Core 1.0, section 5.1. */
+export function toNames(claims: Readonly<Record<string, unknown>>): Pick<VerifiedIdentity, 'name' | 'email'> {
+  const { name, email, email_verified: isEmailVerified } = claims;
+  return {
     ...(isText(name) && { name }),
     // One that the issuer itself does not vouch for is none.
     ...(isText(email) && isEmailVerified !== false && { email }),
-    ...(authenticatedAt !== undefined && { authenticatedAt }),
   };
 }
 
