@@ -370,7 +370,10 @@ describe('an assertion of the company of a user', () => {
       client_id: publicClient,
       assertion: await assert({ client_id: publicClient }),
     });
-    expect([refused.status, refused.body]).toEqual([400, expect.stringContaining('not allowed for this client')]);
+    expect([refused.status, refused.body]).toEqual([
+      400,
+      expect.stringContaining('not allowed for this client'),
+    ]);
 
     const reply = await open.ask('/oauth/register', {
       body: JSON.stringify({
