@@ -217,6 +217,48 @@ describe('slow clients', () => {
   });
 });
 
+describe('where a request comes from', () => {
+  const told = ['X-Forwarded-For: 192.0.2.1'];
+
+  it('is the other end of its socket, whatever it says', async () => {
+    const test = createTestEdge();
+    await start(test);
+    const client = await open();
+    client.socket.write(post('{}', told));
+    await waitFor(() => test.handled.length).toBe(1);
+    expect(test.handled[0]?.clientAddress).toBe('127.0.0.1');
+  });
+
+  it('is what a trusted proxy says', async () => {
+    const test = createTestEdge({ isTrustedProxy: (address) => address === '127.0.0.1' });
+    await start(test);
+    const client = await open();
+    client.socket.write(post('{}', told) + post('{}'));
+    await waitFor(() => test.handled.length).toBe(2);
+    expect(test.handled.map(({ clientAddress }) => clientAddress)).toEqual(['192.0.2.1', '127.0.0.1']);
+  });
+
+  it('is still known when its client has left', async () => {
+    const test = createTestEdge({ answer: () => new Promise(() => {}) });
+    const running = await start(test);
+    const client = await open();
+    client.socket.write(post('{}'));
+    await waitFor(() => test.handled.length).toBe(1);
+    client.socket.destroy();
+    await waitFor(() => running.callCount).toBe(0);
+    expect(test.handled[0]?.clientAddress).toBe('127.0.0.1');
+  });
+
+  it('is one address of IPv4 where the server listens on IPv6 as well', async () => {
+    const test = createTestEdge();
+    server = await startNodeServer({ host: '::', port: 0, createEdge: () => test.edge });
+    const client = await open();
+    client.socket.write(post('{}'));
+    await waitFor(() => test.handled.length).toBe(1);
+    expect(test.handled[0]?.clientAddress).toBe('127.0.0.1');
+  });
+});
+
 describe('clients that leave', () => {
   it('tells the handler, once, and drops its reply', async () => {
     let closes = 0;
