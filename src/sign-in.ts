@@ -11,6 +11,7 @@ import type { Config, Secrets } from './config/config.ts';
 import type { Identity } from './identity.ts';
 import type { DispatchTarget } from './mcp/dispatch-target.ts';
 import type { SealedBox } from './mcp/sealed-box.ts';
+import { limitOauthEndpoints } from './oauth/address-limits.ts';
 import { type AuthorizationServer, createAuthorizationServer } from './oauth/authorization-server.ts';
 import type { Limits } from './policy/limits.ts';
 import type { Logger } from './telemetry/logger.ts';
@@ -102,7 +103,7 @@ export function createSignIn(options: SignInOptions): SignIn {
         },
       });
       servers.push(server);
-      return server;
+      return { ...server, endpoints: limitOauthEndpoints(server.endpoints, limits) };
     },
     noticeStepUp: async ({ token }) => {
       const [server] = servers;
