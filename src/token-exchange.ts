@@ -10,7 +10,7 @@ import type { Config } from './config/config.ts';
 import { RequestError } from './errors.ts';
 import type { TokenServiceHandlers } from './http/routes.ts';
 import { createTokenServiceEndpoints } from './http/endpoints/token-service.ts';
-import { limitFailures, tokenFailures } from './http/limit-by-address.ts';
+import { limitedDetail, limitFailures, tokenFailures } from './http/limit-by-address.ts';
 import type { Identity } from './identity.ts';
 import type { Limits } from './policy/limits.ts';
 import type { Logger } from './telemetry/logger.ts';
@@ -103,7 +103,7 @@ function limitEndpoints(endpoints: TokenServiceHandlers, limits: Limits): TokenS
     limits,
     isFailure: () => false,
     refuse: (retryAfterSeconds: number) => {
-      throw toRateLimited(retryAfterSeconds * 1000);
+      throw toRateLimited(retryAfterSeconds * 1000, limitedDetail);
     },
   };
   return {
@@ -130,8 +130,9 @@ function toRevocable(
   };
 }
 
-function toRateLimited(retryAfterMs: number): RequestError {
+function toRateLimited(retryAfterMs: number, detail?: string): RequestError {
   return new RequestError('rate_limited', 'Tokens were asked for too often', {
+    ...(detail !== undefined && { detail }),
     headers: { 'Retry-After': String(Math.ceil(retryAfterMs / 1000)) },
   });
 }

@@ -240,7 +240,7 @@ export const settings = {
       item: 'address-range',
       whenAbsent: 'none: who connects is the client',
       sentence:
-        'Addresses of the proxies in front, e.g. `10.0.0.0/8`: what they say in X-Forwarded-For or Forwarded of where a request comes from is believed, and nobody else is.',
+        'Addresses of the proxies in front, or ranges of them, e.g. `10.0.0.0/8`. What they say in X-Forwarded-For or Forwarded of where a request comes from is believed; what anybody else says is not.',
     },
     maxBodyBytes: {
       kind: 'integer',

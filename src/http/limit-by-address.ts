@@ -18,6 +18,9 @@ export interface AddressLimitOptions {
   readonly refuse: (retryAfterSeconds: number) => HttpReply;
 }
 
+/** What the log says of a request that was refused. */
+export const limitedDetail = 'limited by address';
+
 /** What an attempt is. */
 export interface AttemptLimitOptions extends AddressLimitOptions {
   /** Default: every request. */

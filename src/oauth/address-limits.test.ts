@@ -55,6 +55,7 @@ describe('by address', () => {
     expect(await countUntilRefused(register, '{}')).toBe(60);
     const refused = await ask(register, '{}');
     expect(refused.headers).toMatchObject({ 'Retry-After': '5', 'Cache-Control': 'no-store' });
+    expect(refused.log).toEqual({ error: 'rate_limited', detail: 'limited by address' });
     expect(JSON.parse(refused.body)).toEqual({
       error: 'temporarily_unavailable',
       error_description: expect.any(String),

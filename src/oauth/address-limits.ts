@@ -1,5 +1,5 @@
 /** How often one address may ask the authorization server for what it gives to anybody, or fail at the rest. */
-import { limitAttempts, limitFailures, tokenFailures } from '../http/limit-by-address.ts';
+import { limitAttempts, limitedDetail, limitFailures, tokenFailures } from '../http/limit-by-address.ts';
 import type { FullReply, HttpReply, HttpRequest } from '../http/messages.ts';
 import type { Limits } from '../policy/limits.ts';
 import { tokenExchangeGrant } from './grants/token-exchange-grant.ts';
@@ -67,21 +67,20 @@ function readError({ body }: FullReply): unknown {
 
 /** The code that exchanging too often has, too; SDKs know it, and keep their tokens. */
 function refuseProgram(retryAfterSeconds: number): FullReply {
-  const reply = toOauthError(
-    429,
-    'temporarily_unavailable',
-    'there were too many of these requests from this address',
-  );
-  return { ...reply, headers: { ...reply.headers, ...toRetryAfter(retryAfterSeconds) } };
+  const description = 'there were too many of these requests from this address';
+  return toRefusal(toOauthError(429, 'temporarily_unavailable', description), retryAfterSeconds);
 }
 
 function refusePerson(retryAfterSeconds: number): FullReply {
-  const reply = toPageReply(429, tooManyPage);
-  return { ...reply, headers: { ...reply.headers, ...toRetryAfter(retryAfterSeconds) } };
+  return toRefusal(toPageReply(429, tooManyPage), retryAfterSeconds);
 }
 
-function toRetryAfter(seconds: number): Readonly<Record<string, string>> {
-  return { 'Retry-After': String(seconds) };
+function toRefusal(reply: FullReply, retryAfterSeconds: number): FullReply {
+  return {
+    ...reply,
+    headers: { ...reply.headers, 'Retry-After': String(retryAfterSeconds) },
+    log: { error: 'rate_limited', detail: limitedDetail },
+  };
 }
 
 const tooManyPage = renderProblemPage(
