@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { request as httpRequest, Agent, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
@@ -96,6 +97,14 @@ function toRaw(line: string, headers: readonly string[] = [], body = ''): string
 
 const post = (body: string, headers: readonly string[] = []): string =>
   toRaw('POST /mcp', [`Content-Length: ${Buffer.byteLength(body)}`, ...headers], body);
+
+/** A program that sends bytes and resets its connection. */
+const sendAndReset = (port: number, bytes: string): string => `
+  const socket = require('node:net').connect(${port}, '127.0.0.1', () => {
+    socket.write(${JSON.stringify(bytes)}, () => setTimeout(() => socket.resetAndDestroy(), 20));
+  });
+  socket.on('error', () => {});
+`;
 
 const statuses = (client: RawClient): string[] =>
   client.received.match(/(?<=^|\})HTTP\/1\.1 \d{3}|HTTP\/1\.1 \d{3}/g)?.map((line) => line.slice(9)) ?? [];
@@ -251,6 +260,17 @@ describe('where a request comes from', () => {
     client.socket.destroy();
     await waitFor(() => running.callCount).toBe(0);
     expect(test.handled[0]?.clientAddress).toBe('127.0.0.1');
+  });
+
+  it('is never unknown: what was sent by who is gone before it is accepted is not read', async () => {
+    const test = createTestEdge();
+    const { address } = await start(test);
+    // While this process waits, the system accepts for it. The reset takes the address along, and leaves the bytes.
+    const { status } = spawnSync(process.execPath, ['-e', sendAndReset(address.port, post('"lost"'))]);
+    expect(status).toBe(0);
+    const client = await open();
+    client.socket.write(post('"there"'));
+    await waitFor(() => test.handled.map(({ body }) => body)).toEqual(['"there"']);
   });
 
   it.skipIf(!hasIpv6)('is one address of IPv4 where the server listens on IPv6 as well', async () => {
