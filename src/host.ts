@@ -26,6 +26,7 @@ import {
 } from './http/endpoints/metadata.ts';
 import { createFetch } from './http/fetch.ts';
 import { type ListenAddress, type NodeServer, startNodeServer } from './http/node-server.ts';
+import { createTrustedProxies } from './http/node-trusted-proxies.ts';
 import { createEdge, type HttpEdge } from './http/pipeline.ts';
 import { createRoutes } from './http/routes.ts';
 import { type Identity, openIdentity } from './identity.ts';
@@ -378,6 +379,7 @@ function createWeb(options: WebOptions): Web {
       authenticator,
       allowedHosts: config.edge.allowedHosts,
       allowedOrigins: config.edge.allowAnyOrigin ? 'any' : config.edge.allowedOrigins,
+      isTrustedProxy: createTrustedProxies(config.edge.trustedProxies),
       publicUrl,
       resourceMetadataUrl: toResourceMetadataUrl(publicUrl),
       baseScopes,

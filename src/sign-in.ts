@@ -12,6 +12,7 @@ import type { Config, Secrets } from './config/config.ts';
 import type { Identity } from './identity.ts';
 import type { DispatchTarget } from './mcp/dispatch-target.ts';
 import type { SealedBox } from './mcp/sealed-box.ts';
+import { limitOauthEndpoints } from './oauth/address-limits.ts';
 import {
   type AuthorizationServer,
   createAuthorizationServer,
@@ -133,7 +134,7 @@ export function createSignIn(options: SignInOptions): SignIn {
         onError,
       });
       servers.push(server);
-      return server;
+      return { ...server, endpoints: limitOauthEndpoints(server.endpoints, limits) };
     },
     noticeStepUp: async ({ token }) => {
       const [server] = servers;

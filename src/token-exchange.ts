@@ -10,6 +10,7 @@ import type { Config } from './config/config.ts';
 import { RequestError } from './errors.ts';
 import type { TokenServiceHandlers } from './http/routes.ts';
 import { createTokenServiceEndpoints } from './http/endpoints/token-service.ts';
+import { limitedDetail, limitFailures, tokenFailures } from './http/limit-by-address.ts';
 import type { Identity } from './identity.ts';
 import type { Limits } from './policy/limits.ts';
 import type { Logger } from './telemetry/logger.ts';
@@ -87,11 +88,28 @@ export function createTokenExchange(options: TokenExchangeOptions): TokenExchang
           logger.warn('auth.token_reused', { sessionId: id, userId, tenantId });
         },
       });
-      return { service, endpoints: createTokenServiceEndpoints(service, keys) };
+      return { service, endpoints: limitEndpoints(createTokenServiceEndpoints(service, keys), limits) };
     },
     close: () => {
       clearInterval(sweeping);
     },
+  };
+}
+
+/** What fails is counted by address; what succeeds, by user. */
+function limitEndpoints(endpoints: TokenServiceHandlers, limits: Limits): TokenServiceHandlers {
+  const options = {
+    ...tokenFailures,
+    limits,
+    isFailure: () => false,
+    refuse: (retryAfterSeconds: number) => {
+      throw toRateLimited(retryAfterSeconds * 1000, limitedDetail);
+    },
+  };
+  return {
+    ...endpoints,
+    exchange: limitFailures(endpoints.exchange, options),
+    refresh: limitFailures(endpoints.refresh, options),
   };
 }
 
@@ -112,8 +130,9 @@ function toRevocable(
   };
 }
 
-function toRateLimited(retryAfterMs: number): RequestError {
+function toRateLimited(retryAfterMs: number, detail?: string): RequestError {
   return new RequestError('rate_limited', 'Tokens were asked for too often', {
+    ...(detail !== undefined && { detail }),
     headers: { 'Retry-After': String(Math.ceil(retryAfterMs / 1000)) },
   });
 }

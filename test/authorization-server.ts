@@ -214,6 +214,7 @@ async function ask(
     requestId: 'r',
     principal: undefined,
     parameters,
+    clientAddress: undefined,
     onClose: () => undefined,
   });
   if (reply.kind !== 'full') throw new Error('the authorization server streams nothing');

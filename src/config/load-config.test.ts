@@ -102,6 +102,23 @@ describe('hosts and origins', () => {
   });
 });
 
+describe('trusted proxies', () => {
+  it('are nobody by default, and addresses or ranges of them otherwise', async () => {
+    expect((await load()).config.edge.trustedProxies).toEqual([]);
+    const { config } = await load({ TRUSTED_PROXIES: '10.0.0.0/8, FD00::/8,192.0.2.7' });
+    expect(config.edge.trustedProxies).toEqual(['10.0.0.0/8', 'fd00::/8', '192.0.2.7']);
+  });
+
+  it.each(['proxy.internal', '10.0.0.0/33', '10.0.0/8', '*', '10.0.0.1:80'])(
+    'are never %s',
+    async (wrong) => {
+      expect(await problemsOf({ TRUSTED_PROXIES: `10.0.0.1,${wrong}` })).toEqual({
+        TRUSTED_PROXIES: `expected IP addresses or ranges such as \`10.0.0.0/8\`, separated by commas, found "${wrong}"`,
+      });
+    },
+  );
+});
+
 describe('problems', () => {
   it('are all told at once, each with what was expected and found', async () => {
     const problems = await problemsOf({

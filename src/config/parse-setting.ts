@@ -1,3 +1,4 @@
+import { parseAddressRange } from '../lib/ip-address.ts';
 import { parseRedisUrl, redisUrlForms } from './redis-url.ts';
 import type { IntegerSetting, ListSetting, Setting, TextSetting, UrlSetting } from './setting.ts';
 import { parseTrustedIssuers } from './trusted-issuers.ts';
@@ -71,6 +72,7 @@ export function describeExpected(setting: Setting): string {
 const listItemWords: Readonly<Record<ListSetting['item'], string>> = {
   host: '`name` or `name:port`, separated by commas',
   origin: '`scheme://name`, `scheme://name:port` or `scheme://name:*`, separated by commas',
+  'address-range': 'IP addresses or ranges such as `10.0.0.0/8`, separated by commas',
   'encryption-key': '64 hexadecimal digits; several separated by commas',
 };
 
@@ -137,6 +139,8 @@ function isListItem(kind: ListSetting['item'], item: string): boolean {
       return hostPattern.test(item.toLowerCase());
     case 'origin':
       return originPattern.test(item.toLowerCase());
+    case 'address-range':
+      return parseAddressRange(item) !== undefined;
     case 'encryption-key':
       return encryptionKeyPattern.test(item);
   }

@@ -63,8 +63,11 @@ export interface RedisUrlSetting extends SettingBase {
 /** Several values: separated by commas in the environment, an array in `mooring.config`. */
 export interface ListSetting extends SettingBase {
   readonly kind: 'list';
-  /** `host`: `name` or `name:port`. `origin`: `scheme://name`, `scheme://name:port`, or `:*` for any port. */
-  readonly item: 'host' | 'origin' | 'encryption-key';
+  /**
+   * `host`: `name` or `name:port`. `origin`: `scheme://name`, `scheme://name:port`, or `:*` for any port.
+   * `address-range`: an IP address, or a range of them as in `10.0.0.0/8`.
+   */
+  readonly item: 'host' | 'origin' | 'address-range' | 'encryption-key';
 }
 
 /** Trusted issuers: JSON text in the environment, an array in `mooring.config`. */

@@ -308,6 +308,14 @@ export const settings = {
       default: false,
       sentence: 'Weakens safety: accepts requests from every web page. Credentials are still required.',
     },
+    trustedProxies: {
+      kind: 'list',
+      variable: 'TRUSTED_PROXIES',
+      item: 'address-range',
+      whenAbsent: 'none: who connects is the client',
+      sentence:
+        'Addresses of the proxies in front, or ranges of them, e.g. `10.0.0.0/8`. What they say in X-Forwarded-For or Forwarded of where a request comes from is believed; what anybody else says is not.',
+    },
     maxBodyBytes: {
       kind: 'integer',
       variable: 'MAX_BODY_BYTES',

@@ -28,6 +28,15 @@ describe('fetch', () => {
     expect(reply.status).toBe(403);
   });
 
+  it('knows where a request comes from as far as a trusted proxy says', async () => {
+    const sent = { ...headers, 'x-forwarded-for': '192.0.2.1' };
+    const [without, behind] = [createTestEdge(), createTestEdge({ isTrustedProxy: () => false })];
+    for (const { edge } of [without, behind])
+      await createFetch(edge)(new Request(url, { method: 'POST', headers: sent }));
+    expect(without.handled[0]?.clientAddress).toBeUndefined();
+    expect(behind.handled[0]?.clientAddress).toBe('192.0.2.1');
+  });
+
   it('tells the handler of a stream that the client cancelled it', async () => {
     const test = createTestEdge();
     const reply = await createFetch(test.edge)(new Request(url, { headers }));

@@ -65,6 +65,7 @@ function toHead(request: Request): WebHead {
     query: url.search.slice(1),
     headers: headers satisfies RequestHeaders,
     host: headers['host'] ?? url.host,
+    peerAddress: undefined,
     onClose(listener) {
       if (isGone) listener();
       else listeners.push(listener);

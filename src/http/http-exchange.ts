@@ -1,14 +1,14 @@
 import type { Principal } from '../auth/principal.ts';
+import type { AddressSource, ToClientAddress } from './client-address.ts';
 import type { HttpRequest, RequestHeaders } from './messages.ts';
 import type { PathEntry, Route } from './routes.ts';
 
 /** What an adapter knows of a request before its body was read. */
-export interface RequestHead {
+export interface RequestHead extends AddressSource {
   readonly method: string;
   /** Without query, still percent-encoded. */
   readonly path: string;
   readonly query: string;
-  readonly headers: RequestHeaders;
   /** The authority that was asked for: of an absolute request target, otherwise the `Host` header. */
   readonly host: string | undefined;
   /** See `HttpRequest.onClose`. */
@@ -38,8 +38,9 @@ export class HttpExchange implements HttpRequest {
   /** CORS reply headers, name and value in turns. */
   corsHeaders: readonly string[] = noHeaders;
   readonly #head: RequestHead;
+  readonly #toClientAddress: ToClientAddress;
 
-  constructor(head: RequestHead, startedAt: number) {
+  constructor(head: RequestHead, startedAt: number, toClientAddress: ToClientAddress) {
     this.method = head.method;
     this.path = head.path;
     this.query = head.query;
@@ -47,6 +48,11 @@ export class HttpExchange implements HttpRequest {
     this.host = head.host;
     this.startedAt = startedAt;
     this.#head = head;
+    this.#toClientAddress = toClientAddress;
+  }
+
+  get clientAddress(): string | undefined {
+    return this.#toClientAddress(this.#head);
   }
 
   onClose(listener: () => void): void {

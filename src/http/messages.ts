@@ -29,6 +29,11 @@ export interface HttpRequest {
   readonly principal: Principal | undefined;
   /** Values of `{name}` segments in the route's path. */
   readonly parameters: Readonly<Record<string, string>>;
+  /**
+   * Canonical IP address that the request comes from, as far as trusted proxies tell; absent when it is not known. Found
+   * when it is asked for, and asked for before anything is waited for: a client may leave.
+   */
+  readonly clientAddress: string | undefined;
   /** Calls back once when the client is gone before the reply is complete; at once when it already is. */
   onClose(listener: () => void): void;
 }

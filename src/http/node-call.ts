@@ -63,6 +63,11 @@ export class NodeCall implements RequestHead {
     });
   }
 
+  /** Node keeps it once it was asked for, which `node-server.ts` does while the connection is new. */
+  get peerAddress(): string {
+    return this.request.socket.remoteAddress ?? '';
+  }
+
   /** Whether its reply has begun without saying that the connection ends: whoever sent it may send another one. */
   get keepsConnection(): boolean {
     return this.response.headersSent && !this.#isLast;

@@ -1,5 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { request as httpRequest, Agent, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ConfigError } from '../errors.ts';
 import {
@@ -95,6 +97,14 @@ function toRaw(line: string, headers: readonly string[] = [], body = ''): string
 
 const post = (body: string, headers: readonly string[] = []): string =>
   toRaw('POST /mcp', [`Content-Length: ${Buffer.byteLength(body)}`, ...headers], body);
+
+/** A program that sends bytes and resets its connection. */
+const sendAndReset = (port: number, bytes: string): string => `
+  const socket = require('node:net').connect(${port}, '127.0.0.1', () => {
+    socket.write(${JSON.stringify(bytes)}, () => setTimeout(() => socket.resetAndDestroy(), 20));
+  });
+  socket.on('error', () => {});
+`;
 
 const statuses = (client: RawClient): string[] =>
   client.received.match(/(?<=^|\})HTTP\/1\.1 \d{3}|HTTP\/1\.1 \d{3}/g)?.map((line) => line.slice(9)) ?? [];
@@ -214,6 +224,62 @@ describe('slow clients', () => {
     client.socket.write(post('{}'));
     await waitFor(() => running.callCount).toBe(1);
     await waitFor(() => running.callCount).toBe(0);
+  });
+});
+
+describe('where a request comes from', () => {
+  const told = ['X-Forwarded-For: 192.0.2.1'];
+  const hasIpv6 = Object.values(networkInterfaces()).some((all) =>
+    all?.some(({ family }) => family === 'IPv6'),
+  );
+
+  it('is the other end of its socket, whatever it says', async () => {
+    const test = createTestEdge();
+    await start(test);
+    const client = await open();
+    client.socket.write(post('{}', told));
+    await waitFor(() => test.handled.length).toBe(1);
+    expect(test.handled[0]?.clientAddress).toBe('127.0.0.1');
+  });
+
+  it('is what a trusted proxy says', async () => {
+    const test = createTestEdge({ isTrustedProxy: (address) => address === '127.0.0.1' });
+    await start(test);
+    const client = await open();
+    client.socket.write(post('{}', told) + post('{}'));
+    await waitFor(() => test.handled.length).toBe(2);
+    expect(test.handled.map(({ clientAddress }) => clientAddress)).toEqual(['192.0.2.1', '127.0.0.1']);
+  });
+
+  it('is still known when its client has left', async () => {
+    const test = createTestEdge({ answer: () => new Promise(() => {}) });
+    const running = await start(test);
+    const client = await open();
+    client.socket.write(post('{}'));
+    await waitFor(() => test.handled.length).toBe(1);
+    client.socket.destroy();
+    await waitFor(() => running.callCount).toBe(0);
+    expect(test.handled[0]?.clientAddress).toBe('127.0.0.1');
+  });
+
+  it('is never unknown: what was sent by who is gone before it is accepted is not read', async () => {
+    const test = createTestEdge();
+    const { address } = await start(test);
+    // While this process waits, the system accepts for it. The reset takes the address along, and leaves the bytes.
+    const { status } = spawnSync(process.execPath, ['-e', sendAndReset(address.port, post('"lost"'))]);
+    expect(status).toBe(0);
+    const client = await open();
+    client.socket.write(post('"there"'));
+    await waitFor(() => test.handled.map(({ body }) => body)).toEqual(['"there"']);
+  });
+
+  it.skipIf(!hasIpv6)('is one address of IPv4 where the server listens on IPv6 as well', async () => {
+    const test = createTestEdge();
+    server = await startNodeServer({ host: '::', port: 0, createEdge: () => test.edge });
+    const client = await open();
+    client.socket.write(post('{}'));
+    await waitFor(() => test.handled.length).toBe(1);
+    expect(test.handled[0]?.clientAddress).toBe('127.0.0.1');
   });
 });
 

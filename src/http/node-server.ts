@@ -141,6 +141,8 @@ class ListeningServer implements NodeServer, NodeCallContext {
       this.edge.refuseConnection(error);
     });
     server.on('connection', (socket: Socket) => {
+      // Gone before it was accepted: what it sent may still be read, and would come from nowhere.
+      if (socket.remoteAddress === undefined) socket.destroy();
       this.#sockets.add(socket);
       this.#acceptedCount += 1;
       socket.once('close', () => {

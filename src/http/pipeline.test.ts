@@ -26,7 +26,15 @@ const good = { authorization: 'Bearer good' };
 async function ask(test: TestEdge, asked: Asked): Promise<Answered> {
   const { method = 'POST', path = '/mcp', query = '', headers = {} } = asked;
   const host = 'host' in asked ? asked.host : 'localhost:8080';
-  const exchange = test.edge.open({ method, path, query, headers, host, onClose: () => {} });
+  const exchange = test.edge.open({
+    method,
+    path,
+    query,
+    headers,
+    host,
+    peerAddress: undefined,
+    onClose: () => {},
+  });
   const reply = (await test.edge.begin(exchange)) ?? (await test.edge.finish(exchange));
   const wire = test.edge.toWireHeaders(exchange, reply);
   const sent: Record<string, string> = Object.create(null);
@@ -428,6 +436,7 @@ describe('the pipeline', () => {
       query: '',
       headers: good,
       host: 'localhost',
+      peerAddress: undefined,
       onClose: () => {},
     });
     expect(edge.begin(exchange)).toBeUndefined();
@@ -442,6 +451,7 @@ describe('the pipeline', () => {
       query: '',
       headers: good,
       host: 'localhost',
+      peerAddress: undefined,
       onClose: () => {},
     });
     await test.edge.begin(exchange);

@@ -4,6 +4,7 @@
  */
 import type { Authenticator } from '../auth/authenticator.ts';
 import { RequestError } from '../errors.ts';
+import { createToClientAddress, type IsTrustedProxy } from './client-address.ts';
 import type { EdgeLogger } from './edge-logger.ts';
 import { HttpExchange, type RequestHead } from './http-exchange.ts';
 import type { FullReply, HttpReply, LogFields } from './messages.ts';
@@ -35,6 +36,8 @@ export interface EdgeOptions {
   readonly baseScopes?: readonly string[];
   /** Signatures that proofs of possession may have. Default: none is named. */
   readonly dpopAlgorithms?: readonly string[];
+  /** Whose headers say where a request comes from. Default: nobody's. */
+  readonly isTrustedProxy?: IsTrustedProxy | undefined;
   readonly logger: EdgeLogger;
   /** Default: a random prefix and a counter. */
   readonly createRequestId?: () => string;
@@ -90,9 +93,10 @@ export function createEdge(options: EdgeOptions): HttpEdge {
   const createRequestId = options.createRequestId ?? createRequestIds(crypto.randomUUID().slice(0, 8));
   const stages = createStages(options, createRequestId).map(({ run }) => run);
   const renderError = createErrorRenderer(options);
+  const toClientAddress = createToClientAddress(options.isTrustedProxy);
 
   return {
-    open: (head) => new HttpExchange(head, now()),
+    open: (head) => new HttpExchange(head, now(), toClientAddress),
     begin: (exchange) => runStages({ stages, exchange, renderError }, 0),
     finish: (exchange) => runHandler(exchange, renderError),
     refuse: (exchange, error) => renderError(error, exchange.requestId),

@@ -7,7 +7,7 @@ export interface LocalSignInOptions {
   readonly users: UserStore;
   /** Whether a password is the one that was hashed. Takes as long for a wrong one, and for no hash at all. */
   readonly isPassword: (password: string, hash: string | undefined) => Promise<boolean>;
-  /** Whether another attempt may be made. The key is the name that was typed, or the address it came from. */
+  /** Whether another attempt may be made. The key is the name that was typed; see also `address-limits.ts`. */
   readonly takeAttempt: (key: string) => Promise<boolean>;
 }
 
@@ -44,10 +44,12 @@ export function createLocalSignIn(options: LocalSignInOptions): SignInMethod {
 }
 
 /** Judges an attempt to sign in with a local account. @throws UpstreamError when a store cannot be reached */
-async function signInLocally(
+export async function signInLocally(
   { name, password }: { readonly name: string; readonly password: string },
   { users, isPassword, takeAttempt }: LocalSignInOptions,
 ): Promise<SignInOutcome> {
+  // Nobody's, and no attempt: where it came from was not counted.
+  if (password === '') return { kind: 'refused' };
   const subject = name.trim().toLowerCase();
   if (!(await takeAttempt(`name:${subject}`))) return { kind: 'too-many' };
   const user = await users.findByIdentity('local', subject);

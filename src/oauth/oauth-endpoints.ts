@@ -263,8 +263,8 @@ const inVain = toOauthError(
 
 const notAForm = toOauthError(400, 'invalid_request', `the body must be ${form}`);
 
-/** RFC 6749, section 5.2. */
-function toOauthError(status: number, error: string, description: string): FullReply {
+/** An error for a program. RFC 6749, section 5.2. */
+export function toOauthError(status: number, error: string, description: string): FullReply {
   return toJsonReply(status, { error, error_description: description }, noStore);
 }
 

@@ -8,7 +8,7 @@ export type OpenLimits = (now: () => number) => Promise<readonly [Limits, ...Lim
 const start = 1_800_000_000_000;
 
 interface Step {
-  readonly kind: 'take' | 'reset' | 'advance';
+  readonly kind: 'take' | 'look' | 'reset' | 'advance';
   readonly subject: string;
   readonly cost: number;
   readonly ms: number;
@@ -22,7 +22,7 @@ const limits = fc.record({
 
 const steps = fc.array(
   fc.record({
-    kind: fc.constantFrom<Step['kind']>('take', 'take', 'take', 'reset', 'advance'),
+    kind: fc.constantFrom<Step['kind']>('take', 'take', 'take', 'look', 'reset', 'advance'),
     subject: fc.constantFrom('alice', 'bob'),
     cost: fc.nat(),
     ms: fc.oneof(fc.integer({ min: -5, max: 60 }), fc.integer({ min: 0, max: 2_678_400_000 })),
@@ -58,6 +58,13 @@ class ModelBucket {
       retryAfterMs: isAllowed ? 0 : Number((missing + capacity - 1n) / capacity),
     };
   }
+
+  look(now: number): { isAllowed: boolean; remaining: number; retryAfterMs: number } {
+    const copy = new ModelBucket(this.#limit, this.#at);
+    copy.#parts = this.#parts;
+    const outcome = copy.take(1, now);
+    return { ...outcome, remaining: outcome.remaining + (outcome.isAllowed ? 1 : 0) };
+  }
 }
 
 /** What every `Limits` does. */
@@ -73,6 +80,9 @@ export function describeLimits(name: string, open: OpenLimits, options: { runs?:
             const opened = doors[door % doors.length] ?? doors[0];
             if (kind === 'advance') {
               now += ms;
+            } else if (kind === 'look') {
+              const bucket = model.get(subject) ?? new ModelBucket(limit, now);
+              expect(await opened.look(['test', subject], limit)).toEqual(bucket.look(now));
             } else if (kind === 'reset') {
               await opened.reset(['test', subject], limit);
               model.delete(subject);
@@ -121,6 +131,18 @@ export function describeLimits(name: string, open: OpenLimits, options: { runs?:
       expect(await take()).toMatchObject({ isAllowed: true });
     });
 
+    it('takes nothing by looking, and tells what taking would', async () => {
+      const [door] = await open(() => start);
+      const limit = { capacity: 1, windowMs: 1000 };
+      const full = { isAllowed: true, remaining: 1, retryAfterMs: 0 };
+      expect(await door.look(['failure', 'alice'], limit)).toEqual(full);
+      expect(await door.look(['failure', 'alice'], limit)).toEqual(full);
+      await door.take(['failure', 'alice'], limit);
+      const empty = { isAllowed: false, remaining: 0, retryAfterMs: 1000 };
+      expect(await door.look(['failure', 'alice'], limit)).toEqual(empty);
+      expect(await door.look(['failure', 'bob'], limit)).toEqual(full);
+    });
+
     it('goes on letting costs come back when the clock was put back by hours', async () => {
       let now = start;
       const [door] = await open(() => now);
@@ -155,6 +177,7 @@ export function describeLimits(name: string, open: OpenLimits, options: { runs?:
     ])('refuses %j at cost %i, which could never be meant', async (limit, cost) => {
       const [door] = await open(() => start);
       await expect(door.take(['x'], limit, cost)).rejects.toThrow(RangeError);
+      if (cost === 1) await expect(door.look(['x'], limit)).rejects.toThrow(RangeError);
     });
   });
 }

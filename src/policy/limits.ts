@@ -27,6 +27,9 @@ export interface LimitOutcome {
  * Count before the work, not after: of attempts made at once, those that are one too many are then refused. What was
  * refused costs nothing. A limit whose numbers change starts anew.
  *
+ * Where only failures may count, look before the work and take after it: then attempts made at once may be as many as
+ * they like, and what follows them is refused.
+ *
  * Does not check: who asks. A subject that a caller can choose freely limits nobody; one that names somebody else's
  * account lets its caller use up that account's attempts.
  */
@@ -39,6 +42,8 @@ export interface Limits {
    * @throws UpstreamError when the shared store cannot be asked: refuse then. It may have been taken
    */
   take(subject: LimitSubject, limit: Limit, cost?: number): Promise<LimitOutcome>;
+  /** What taking one would come to at this moment; nothing is taken. @throws RangeError @throws UpstreamError */
+  look(subject: LimitSubject, limit: Limit): Promise<LimitOutcome>;
   /** Gives back all that was taken, e.g. when a sign-in succeeds. @throws UpstreamError */
   reset(subject: LimitSubject, limit: Limit): Promise<void>;
 }

@@ -39,19 +39,20 @@ class MemoryLimits implements Limits {
     const { capacity, windowMs } = limit;
     const bucket = this.#use(toLimitKey(subject, limit, cost));
     const now = this.#now();
-    // A clock that was put back lets nothing come back, and does not hold up what comes back from now on.
-    const elapsedMs = Math.min(Math.max(now - bucket.at, 0), windowMs);
+    bucket.level = toLevel(bucket, now, limit);
+    // A clock that was put back does not hold up what comes back from now on.
     bucket.at = now;
-    bucket.level = Math.max(bucket.level - elapsedMs * capacity, 0);
-    const full = capacity * windowMs;
-    const wanted = bucket.level + cost * windowMs;
-    const isAllowed = wanted <= full;
-    if (isAllowed) bucket.level = wanted;
-    return {
-      isAllowed,
-      remaining: Math.floor((full - bucket.level) / windowMs),
-      retryAfterMs: isAllowed ? 0 : Math.ceil((wanted - full) / capacity),
-    };
+    const outcome = judge(bucket.level, limit, cost);
+    if (!outcome.isAllowed) return outcome;
+    bucket.level += cost * windowMs;
+    return { ...outcome, remaining: Math.floor((capacity * windowMs - bucket.level) / windowMs) };
+  }
+
+  async look(subject: LimitSubject, limit: Limit): Promise<LimitOutcome> {
+    const node = this.#buckets.get(toLimitKey(subject, limit));
+    if (node === undefined) return judge(0, limit, 1);
+    this.#byUse.touch(node);
+    return judge(toLevel(node.value, this.#now(), limit), limit, 1);
   }
 
   async reset(subject: LimitSubject, limit: Limit): Promise<void> {
@@ -76,4 +77,22 @@ class MemoryLimits implements Limits {
     this.#buckets.delete(node.value.key);
     this.#byUse.remove(node);
   }
+}
+
+/** What has not come back by now. A clock that was put back lets nothing come back. */
+function toLevel({ level, at }: Bucket, now: number, { capacity, windowMs }: Limit): number {
+  const elapsedMs = Math.min(Math.max(now - at, 0), windowMs);
+  return Math.max(level - elapsedMs * capacity, 0);
+}
+
+/** What taking comes to, before it is taken. */
+function judge(level: number, { capacity, windowMs }: Limit, cost: number): LimitOutcome {
+  const full = capacity * windowMs;
+  const wanted = level + cost * windowMs;
+  const isAllowed = wanted <= full;
+  return {
+    isAllowed,
+    remaining: Math.floor((full - level) / windowMs),
+    retryAfterMs: isAllowed ? 0 : Math.ceil((wanted - full) / capacity),
+  };
 }

@@ -23,16 +23,23 @@ export interface RedisLimitsOptions {
 export function createRedisLimits({ redis, now }: RedisLimitsOptions): Limits {
   // The subject is hashed already, and the hash is the tag.
   const toKey = (name: string): string => `${redis.prefix}limit:{${name}}`;
+  const ask = async (
+    what: 'take' | 'look',
+    subject: LimitSubject,
+    limit: Limit,
+    cost: number,
+  ): Promise<LimitOutcome> => {
+    const key = toKey(toLimitKey(subject, limit, cost));
+    const { capacity, windowMs } = limit;
+    const args = [now === undefined ? '' : now(), capacity, windowMs, cost, what].map(String);
+    // The script returns three numbers.
+    const reply = (await redis.runScript(takeFromLimit, [key], args)) as readonly [number, number, number];
+    const [isAllowed, remaining, retryAfterMs] = reply;
+    return { isAllowed: isAllowed === 1, remaining, retryAfterMs };
+  };
   return {
-    take: async (subject: LimitSubject, limit: Limit, cost = 1): Promise<LimitOutcome> => {
-      const key = toKey(toLimitKey(subject, limit, cost));
-      const { capacity, windowMs } = limit;
-      const args = [now === undefined ? '' : now(), capacity, windowMs, cost].map(String);
-      // The script returns three numbers.
-      const reply = (await redis.runScript(takeFromLimit, [key], args)) as readonly [number, number, number];
-      const [isAllowed, remaining, retryAfterMs] = reply;
-      return { isAllowed: isAllowed === 1, remaining, retryAfterMs };
-    },
+    take: (subject, limit, cost = 1) => ask('take', subject, limit, cost),
+    look: (subject, limit) => ask('look', subject, limit, 1),
     reset: async (subject, limit) => {
       await redis.client.del(toKey(toLimitKey(subject, limit)));
     },

@@ -44,5 +44,6 @@ test('without Redis nothing is allowed: it cannot be known what was taken', asyn
   const limits = createRedisLimits({ redis });
   await server.stop();
   await expect(limits.take(['sign-in'], { capacity: 1, windowMs: 1 })).rejects.toThrow(UpstreamError);
+  await expect(limits.look(['sign-in'], { capacity: 1, windowMs: 1 })).rejects.toThrow(UpstreamError);
   await redis.close();
 });

@@ -45,6 +45,7 @@ async function call(name: keyof KeyEndpoints, { id, body, ...parts }: Parts = {}
     requestId: 'r',
     principal: developer,
     parameters: id === undefined ? {} : { id },
+    clientAddress: undefined,
     onClose: () => undefined,
     ...parts,
   });

@@ -168,6 +168,7 @@ export class TestClient {
       requestId: `request-${(this.#lastId += 1)}`,
       principal,
       parameters: {},
+      clientAddress: undefined,
       onClose: (listener) => {
         if (isClosed) listener();
         else whenClosed.push(listener);

@@ -2,14 +2,14 @@ import { defineScript, type RedisScript } from '../redis-script.ts';
 import { sessionLua } from './lua-session.ts';
 
 /**
- * Takes from a limit, if there is enough.
+ * Takes from a limit, if there is enough; or looks what would come of it, and changes nothing.
  *
  * The value is what was taken and has not come back, and the moment when that was so: each cost counts `window`, and
  * `capacity` come back in a millisecond. Whole numbers below 2^53, so that nothing is rounded.
  *
  * KEYS  1 limit
- * ARGV  1 now or '', 2 capacity, 3 window in ms, 4 cost
- * Result  three numbers: 1 when it was taken, else 0; what remains; how long until the same cost is there, in ms
+ * ARGV  1 now or '', 2 capacity, 3 window in ms, 4 cost, 5 'take' or 'look'
+ * Result  three numbers: 1 when it was taken, or could be, else 0; what remains; how long until the same cost is there, in ms
  *
  * Closes the race of two instances that each see the last one left. A clock that was put back lets nothing come back,
  * and does not hold up what comes back from now on.
@@ -30,8 +30,9 @@ if text then
 end
 local wanted = level + cost * windowMs
 local isAllowed = wanted <= full
-if isAllowed then level = wanted end
-if isAllowed or at > now then
+local isTaking = ARGV[5] == 'take'
+if isTaking and isAllowed then level = wanted end
+if isTaking and (isAllowed or at > now) then
   local ttlMs = math.max(math.ceil(level / capacity), 1)
   redis.call('SET', KEYS[1], string.format('%.0f %.0f', level, now), 'PX', string.format('%.0f', toTtl(ttlMs, ARGV[1])))
 end
