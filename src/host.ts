@@ -41,7 +41,7 @@ import type { McpServerFactory } from './sdk/index.ts';
 import type { Sharing } from './sessions/sharing.ts';
 import { openSigningKeys } from './open-signing-keys.ts';
 import { openSharing, type SharingOptions, toSealingKeys } from './sharing.ts';
-import { createSignIn } from './sign-in.ts';
+import { createSignIn, toSignInExtensions } from './sign-in.ts';
 import { createTokenExchange, isExchangeServed } from './token-exchange.ts';
 import { createTokenSide } from './token-side.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
@@ -266,6 +266,7 @@ function createEngineOf(
     claims: sharing.claims,
     box,
     logger,
+    extensions: toSignInExtensions(config),
     limits: {
       sessionTtlMs: sessions.sessionMaxTtlSeconds * 1000,
       streamAfterMs: streams.sseAfterMs,

@@ -11,6 +11,7 @@ import { isPassword } from './auth/users/password.ts';
 import type { Config, Secrets } from './config/config.ts';
 import type { Identity } from './identity.ts';
 import type { DispatchTarget } from './mcp/dispatch-target.ts';
+import type { Extensions } from './mcp/engine.ts';
 import type { SealedBox } from './mcp/sealed-box.ts';
 import { limitOauthEndpoints } from './oauth/address-limits.ts';
 import {
@@ -57,11 +58,29 @@ const sweepIntervalMs = 3_600_000;
 /** How long a registration is kept beyond the last refresh token that it can have. */
 const unusedClientMs = 7 * 24 * 3_600_000;
 
+/**
+ * What the server says of how programs may get in.
+ *
+ * @see MCP extensions io.modelcontextprotocol/oauth-client-credentials and
+ *   io.modelcontextprotocol/enterprise-managed-authorization
+ */
+export function toSignInExtensions(config: Config): Extensions {
+  if (config.signIn.auth !== 'oauth' || config.server.transport === 'stdio') return {};
+  return {
+    'io.modelcontextprotocol/oauth-client-credentials': {},
+    ...(areAssertionsTaken(config) && { 'io.modelcontextprotocol/enterprise-managed-authorization': {} }),
+  };
+}
+
+function areAssertionsTaken({ tokens }: Config): boolean {
+  return tokens.trustedIssuers.some(({ uses }) => uses.includes('id-jag'));
+}
+
 /** Nothing is read or made before the first request needs it. */
 export function createSignIn(options: SignInOptions): SignIn {
   const { config, secrets, identity, target, limits, box, verifier, checkProof, ...rest } = options;
   const { revocations, keys, logger } = rest;
-  const hasAssertions = config.tokens.trustedIssuers.some(({ uses }) => uses.includes('id-jag'));
+  const hasAssertions = areAssertionsTaken(config);
   const { accessTokenTtlSeconds, refreshTokenTtlSeconds, signInTtlSeconds } = config.signIn;
   const servers: AuthorizationServer[] = [];
   const onError = (error: unknown): void => {

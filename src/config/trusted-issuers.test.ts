@@ -34,6 +34,12 @@ test('a record without an audience rule is refused, whatever its preset, but for
   expect(firebase.uses).toEqual(['identity']);
 });
 
+test('an issuer of assertions for the server here needs no audience, unless it is trusted for more', () => {
+  const assertions = { name: 'acme', issuer: 'https://id.example', uses: ['id-jag'] };
+  expect(parseOne(assertions)).toMatchObject({ audiences: [], tenant: { kind: 'membership' } });
+  expect(problemOf({ ...assertions, uses: ['id-jag', 'identity'] })).toContain('audience: required');
+});
+
 test('every problem of every record is told at once, with its place', () => {
   const problem = problemOf(
     { ...record, issuer: 'http://id.example' },

@@ -153,7 +153,9 @@ function completeIssuer(given: Given, at: string, problems: string[]): TrustedIs
     problems.push(`${at}.jwksUri: must be an https URL; http only on loopback`);
   const derived = preset.toAudience?.(issuer);
   const audiences = (given.audience ?? (derived === undefined ? [] : [derived])).map(toCanonicalUri);
-  if (audiences.length === 0 && given.identityAudience === undefined) {
+  // Assertions are for the authorization server here, whose name is known.
+  const needsAudience = uses.some((use) => use !== 'id-jag');
+  if (needsAudience && audiences.length === 0 && given.identityAudience === undefined) {
     problems.push(
       `${at}.audience: required: without it a token that the issuer made for anybody else would be taken, e.g. the URL of the MCP endpoint`,
     );

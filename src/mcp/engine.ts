@@ -47,8 +47,13 @@ export interface EngineOptions {
   readonly box: SealedBox;
   readonly logger: Logger;
   readonly limits: EngineLimits;
+  /** Extensions that the host itself has, by identifier, beside the server's own. Default: none. */
+  readonly extensions?: Extensions;
   readonly now?: () => number;
 }
+
+/** As `server/discover` tells them. MCP 2026-07-28, Base Protocol, Extensions. */
+export type Extensions = NonNullable<DispatchTarget['capabilities']['extensions']>;
 
 /** The parts that both eras work with. */
 export interface Engine extends Required<EngineOptions> {
@@ -80,6 +85,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     streams.look();
   });
   return {
+    extensions: {},
     ...options,
     now,
     calls,

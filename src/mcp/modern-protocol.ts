@@ -51,7 +51,7 @@ const noParams: Readonly<Record<string, unknown>> = {};
 export function createModernProtocol(engine: Engine): ModernProtocol {
   const { target, limits } = engine;
   const resultText = createResultText(target.serverInfo);
-  const discovery = renderDiscovery(target, resultText);
+  const discovery = renderDiscovery(engine, resultText);
 
   const dispatch = async (request: FeatureRequest, exchange: ModernExchange): Promise<string> => {
     if (request.method === 'server/discover') return discovery;
@@ -103,8 +103,14 @@ export function createModernProtocol(engine: Engine): ModernProtocol {
   };
 }
 
-function renderDiscovery(target: DispatchTarget, resultText: ReturnType<typeof createResultText>): string {
-  const { capabilities, instructions, discoveryCache = noCache } = target;
+function renderDiscovery(
+  { target, extensions }: Engine,
+  resultText: ReturnType<typeof createResultText>,
+): string {
+  const { instructions, discoveryCache = noCache } = target;
+  const all = { ...target.capabilities.extensions, ...extensions };
+  const hasExtensions = Object.keys(all).length > 0;
+  const capabilities = { ...target.capabilities, ...(hasExtensions && { extensions: all }) };
   return resultText.complete(
     'modern',
     { supportedVersions, capabilities, ...(instructions === undefined ? {} : { instructions }) },

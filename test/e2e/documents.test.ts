@@ -1,10 +1,14 @@
+import { execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { runMooring, startMooring } from './mooring-process.ts';
 
 /** An example of a document: a whole module, named by the comment in its first line. */
 interface Example {
@@ -39,11 +43,12 @@ describe('every example of the documents that is a module', () => {
         'library.mjs',
         'embedded.mjs',
         'greeter.mjs',
+        'nightly.mjs',
       ]),
     );
   });
 
-  test.each(examples.filter(({ name }) => name !== 'embedded.mjs'))(
+  test.each(examples.filter(({ name }) => !['embedded.mjs', 'nightly.mjs'].includes(name)))(
     '$document: $name is served',
     async ({ name }) => {
       await withClient(name, async (client) => {
@@ -129,6 +134,21 @@ test('embedded.mjs answers web requests', async () => {
     expect((await handler(new Request('http://localhost:8080/mcp', { method: 'POST' }))).status).toBe(401);
   } finally {
     delete process.env['DATA_DIR'];
+  }
+});
+
+test('nightly.mjs gets in with a key of its own', async () => {
+  const host = await startMooring({ environment: { AUTH: 'oauth' } });
+  try {
+    const create = ['clients', 'create', 'nightly', '--scope', 'notes:read', '--json'];
+    const made = await runMooring(create, { DATA_DIR: host.dataDir });
+    const file = join(folder, 'nightly.json');
+    writeFileSync(file, made.out);
+    const env = { ...process.env, MCP_URL: host.url, CLIENT_FILE: file };
+    const { stdout } = await promisify(execFile)(process.execPath, [join(folder, 'nightly.mjs')], { env });
+    expect(stdout.trim().split(' ')).toContain('list_notes');
+  } finally {
+    await host.dispose();
   }
 });
 

@@ -28,13 +28,7 @@ beforeAll(async () => {
   company = await startIssuerServer([
     { ...(await exportJWK(companyKey.publicKey)), kid: 'k1', alg: 'ES256' },
   ]);
-  const trusted = {
-    name: 'company',
-    issuer: company.url,
-    audience: 'the issuer itself',
-    uses: ['id-jag'],
-    membership: true,
-  };
+  const trusted = { name: 'company', issuer: company.url, uses: ['id-jag'] };
   host = await startMooring({ environment: { AUTH: 'oauth', TRUSTED_ISSUERS: JSON.stringify([trusted]) } });
 });
 afterAll(async () => {
@@ -74,7 +68,7 @@ const programs: readonly (readonly [string, (made: MadeClient) => Promise<Client
 ];
 
 function toOptions({ id, privateKey }: MadeClient) {
-  return { clientId: id, privateKey, algorithm: 'ES256' };
+  return { clientId: id, privateKey, algorithm: 'ES256', expectedIssuer: host.origin };
 }
 
 describe.each(programs)('%s with a key of its own', (_, connect) => {
@@ -136,6 +130,7 @@ describe.each([true, false])('with the word of the company of its user (modern e
       new CrossAppAccessProvider({
         clientId: clientId ?? '',
         clientSecret: clientSecret ?? '',
+        expectedIssuer: host.origin,
         assertion: ({ authorizationServerUrl, resourceUrl }) =>
           assertion({
             authorizationServerUrl: String(authorizationServerUrl),
@@ -145,6 +140,15 @@ describe.each([true, false])('with the word of the company of its user (modern e
       isModern,
     );
     await client.callTool({ name: 'list_notes', arguments: {} });
+    const { extensions } = client.getServerCapabilities() ?? {};
+    expect(Object.keys(extensions ?? {})).toEqual(
+      isModern
+        ? [
+            'io.modelcontextprotocol/oauth-client-credentials',
+            'io.modelcontextprotocol/enterprise-managed-authorization',
+          ]
+        : [],
+    );
     await client.close();
   });
 });

@@ -70,9 +70,7 @@ function identity() {
 }
 
 function trust(url: string) {
-  const parsed = parseTrustedIssuers([
-    { name: 'company', issuer: url, audience: [origin], uses: ['id-jag'], membership: true },
-  ]);
+  const parsed = parseTrustedIssuers([{ name: 'company', issuer: url, uses: ['id-jag'] }]);
   if (parsed.kind === 'problem') throw new Error(parsed.problem);
   const [record] = parsed.value;
   if (record === undefined) throw new Error('no record');
