@@ -9,6 +9,7 @@ import type { SigningKeys } from './auth/tokens/signing-keys.ts';
 import type { Principal } from './auth/principal.ts';
 import { isPassword } from './auth/users/password.ts';
 import type { Config, Secrets } from './config/config.ts';
+import { toUpstreamName } from './config/upstream-name.ts';
 import type { Identity } from './identity.ts';
 import type { DispatchTarget } from './mcp/dispatch-target.ts';
 import type { Extensions } from './mcp/engine.ts';
@@ -103,14 +104,15 @@ export function createSignIn(options: SignInOptions): SignIn {
 
   /** Where people sign in, unless they do here. */
   const toUpstream = (publicUrl: string): UpstreamSignIn | undefined => {
-    const { upstreamIssuer: issuer, upstreamName: name, ...upstream } = config.upstream;
-    if (issuer === undefined) return undefined;
+    const { upstreamIssuer: issuer, ...upstream } = config.upstream;
+    const name = toUpstreamName(config);
+    if (issuer === undefined || name === undefined) return undefined;
     const { upstreamJoinTenant: tenantId, upstreamJoinScopes: scopes, upstreamJoinRole: role } = upstream;
     const { upstreamClientSecret: secret } = secrets;
     return {
       provider: createUpstreamProvider({
         issuer,
-        name: name === '' ? new URL(issuer).host : name,
+        name,
         clientId: upstream.upstreamClientId,
         ...(secret !== undefined && { clientSecret: secret.reveal() }),
         scopes: upstream.upstreamScopes,

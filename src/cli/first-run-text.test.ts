@@ -10,6 +10,18 @@ function sectionOf(text: string, heading: string): string {
   return body.slice(0, body.search(/\n\n\S/));
 }
 
+describe('where people sign in at another provider', () => {
+  const elsewhere = { ...server, providerName: 'Harbour ID' };
+
+  it('clients are connected without the key, and it is told how people get in', () => {
+    const text = renderFirstRun(elsewhere, key);
+    expect(sectionOf(text, 'Cursor')).not.toContain(key.secret);
+    expect(text).toContain('people sign in at Harbour ID');
+    expect(text).toContain('npx mooring users join');
+    expect(renderLaterRun(elsewhere)).toContain('people sign in at Harbour ID');
+  });
+});
+
 describe('the first run', () => {
   const text = renderFirstRun(server, key);
 

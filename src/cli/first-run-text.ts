@@ -6,6 +6,8 @@ export interface RunningServer {
   readonly url: string;
   /** Where the data is kept. */
   readonly dataDir: string;
+  /** The provider that people sign in at; absent where they do so here, or not at all. */
+  readonly providerName?: string;
 }
 
 /** The first key, while it can still be shown. */
@@ -27,7 +29,8 @@ export interface FirstAccount {
  */
 export function renderFirstRun(server: RunningServer, key: FirstKey, account?: FirstAccount): string {
   const name = toClientName(server.name);
-  const secret = account === undefined ? key.secret : undefined;
+  const people = renderPeople(server, account);
+  const secret = people === '' ? key.secret : undefined;
   return `
 ${renderHeading(server)}
 
@@ -36,7 +39,7 @@ ${renderHeading(server)}
     ${key.secret}
 
   It is shown this once: keep it. Everything is kept in ${server.dataDir}
-${account === undefined ? '' : `\n${renderAccount(account)}\n`}
+${people}
 Claude Code
 
 ${indent(renderClaudeCode(name, server.url, secret))}
@@ -61,6 +64,17 @@ Stop with Ctrl+C.
 `;
 }
 
+/** Empty where there is nothing to tell of how people sign in. */
+function renderPeople({ providerName }: RunningServer, account: FirstAccount | undefined): string {
+  if (providerName !== undefined) return `\n${renderProvider(providerName)}\n`;
+  return account === undefined ? '' : `\n${renderAccount(account)}\n`;
+}
+
+function renderProvider(name: string): string {
+  return `  Clients open a browser, and people sign in at ${name}.
+  Whoever is new is told the id of their account; to let them in: npx mooring users join --help`;
+}
+
 function renderAccount({ name, password }: FirstAccount): string {
   return `  An account was created too. Clients open a browser, and you sign in there as
 
@@ -74,7 +88,7 @@ function renderAccount({ name, password }: FirstAccount): string {
 export function renderLaterRun(server: RunningServer, account?: FirstAccount): string {
   return `
 ${renderHeading(server)}
-${account === undefined ? '' : `\n${renderAccount(account)}\n`}
+${renderPeople(server, account)}
   Everything is kept in ${server.dataDir}
   For another key: npx mooring keys create --help
 

@@ -5,7 +5,7 @@
 import { ProtocolError, protocolErrorCodes } from '../errors.ts';
 import { answerCall } from './answer-call.ts';
 import type { Reply } from './call-reply.ts';
-import type { DispatchTarget, FeatureRequest } from './dispatch-target.ts';
+import type { FeatureRequest } from './dispatch-target.ts';
 import type { Engine } from './engine.ts';
 import type { ModernEnvelope } from './modern-envelope.ts';
 import { ModernExchange } from './modern-exchange.ts';

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import type { Environment } from '../../config/env.ts';
 import { loadConfig } from '../../config/load-config.ts';
 import type { RawSetting } from '../../config/parse-config.ts';
+import { toUpstreamName } from '../../config/upstream-name.ts';
 import type { Host, HostOptions } from '../../host.ts';
 import { createLogger, type Logger } from '../../telemetry/logger.ts';
 import { CommandFailure } from '../command-failure.ts';
@@ -98,7 +99,13 @@ async function start(module: string, flags: StartFlags, deps: StartDeps): Promis
     }
     const stopped = waitForStop(host, limitMs, logger, deps);
     const { url } = await host.listen();
-    const running = { name: hosted.name, url, dataDir: toShown(deps.workingDir, dataDir) };
+    const providerName = toUpstreamName(config);
+    const running = {
+      name: hosted.name,
+      url,
+      dataDir: toShown(deps.workingDir, dataDir),
+      ...(providerName !== undefined && { providerName }),
+    };
     const { firstRun, firstUser } = host;
     const account = firstUser && { name: firstUser.user.subject, password: firstUser.password };
     deps.print(
