@@ -8,7 +8,9 @@ export interface Step {
   readonly interaction: Interaction;
   readonly serverName: string;
   readonly client: ShownClient;
-  /** What the client asks for. */
+  /** What the client asks for, of what there is: of OpenID Connect, and of the server. */
+  readonly requested: { readonly openid: readonly string[]; readonly resource: readonly string[] };
+  /** The latter in words. */
   readonly scopes: readonly ShownScope[];
   /** Path of the interaction's page, and what proves that a form is from it. */
   readonly form: { readonly action: string; readonly token: string };
