@@ -33,7 +33,7 @@ const isEmptied: Readonly<Record<keyof Tables, boolean>> = {
  * until the next one is made, because on PostgreSQL they are one database, emptied: to make one takes longer than most
  * tests.
  */
-export function useDatabaseTargets(): readonly NamedTarget[] {
+export function useDatabaseTargets(): readonly [sqlite: NamedTarget, postgres: NamedTarget] {
   let postgres: PostgresServer;
   let url: string;
   let shared: Database;
