@@ -2,10 +2,12 @@ import { decodeJwt, decodeProtectedHeader, type JWK } from 'jose';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createIssuerKey, type IssuerKey, signToken } from '../../src/auth/issuers/test-issuer.contract.ts';
 import type { DatabaseTarget } from '../../src/database/open-database.ts';
+import { successionGraceMs } from '../../src/auth/tokens/token-service.ts';
 import { openTokenUpkeep } from '../../src/token-upkeep.ts';
 import { origin } from '../authorization-server.ts';
 import { useDatabaseTargets } from '../database-targets.ts';
 import { type IssuerServer, startIssuerServer } from '../issuer-server.ts';
+import { useShiftedClock } from '../shifted-clock.ts';
 import { bearer, openTestHost, type TestHost } from '../test-host.ts';
 
 let key: IssuerKey;
@@ -14,7 +16,8 @@ let open: TestHost;
 let userId: string;
 let tenantId: string;
 
-const [[, makeFile], [, makePostgres]] = useDatabaseTargets();
+const targets = useDatabaseTargets();
+const [[, makeFile], [, makePostgres]] = targets;
 const places = [
   ['keys', 'SQLite', makeFile],
   ['oauth', 'SQLite', makeFile],
@@ -228,6 +231,65 @@ describe.each(places)('with AUTH=%s, on %s', (auth, _database, makeTarget) => {
     await restarted.close();
   });
 });
+
+describe.each(targets)('two hosts on %s', (_database, makeTarget) => {
+  const clock = useShiftedClock();
+  let other: TestHost;
+  beforeEach(async () => {
+    await setUp('keys', await makeTarget());
+    other = await open.openOther();
+  });
+  afterEach(() => other.close());
+
+  test('a session that the command line ends is over on each within about a second, open streams too', async () => {
+    const { value } = await call('POST', '/mcp/token', { firebaseIdToken: await signIdentity() });
+    const streams = await Promise.all([open, other].map((at) => openStream(value.accessToken, at)));
+    const upkeep = await openTokenUpkeep(open.config, open.secrets);
+    await upkeep.revoke('session', String(decodeJwt(value.accessToken)['sid']));
+    await upkeep.close();
+    for (const at of [open, other]) await waitForRefusal(value.accessToken, at);
+    await Promise.all(streams.map((stream) => stream.text()));
+    const body = { token: value.accessToken };
+    expect((await call('POST', '/mcp/token/refresh', body, other)).status).toBe(401);
+    // The user is not what was revoked.
+    const again = await call('POST', '/mcp/token', { firebaseIdToken: await signIdentity() }, other);
+    expect((await openSession(again.value.accessToken, other)).status).toBe(200);
+  });
+
+  test('a token that comes again at one ends what came of it at the other', async () => {
+    const first = await call('POST', '/mcp/token', { firebaseIdToken: await signIdentity() });
+    const body = { token: first.value.accessToken };
+    const second = await call('POST', '/mcp/token/refresh', body);
+    const stream = await openStream(second.value.accessToken, other);
+    clock.aheadMs = successionGraceMs + 1000;
+    expect((await openSession(second.value.accessToken, other)).status).toBe(200);
+    expect((await call('POST', '/mcp/token/refresh', body)).status).toBe(401);
+    await waitForRefusal(second.value.accessToken, other);
+    await stream.text();
+    expect(open.lines.filter((line) => line.includes('"auth.token_reused"'))).toHaveLength(1);
+  });
+});
+
+/** The store is looked at every second at the latest; the rest is for a machine that is busy. */
+async function waitForRefusal(token: string, at: TestHost): Promise<void> {
+  await expect
+    .poll(() => openSession(token, at).then(({ status }) => status), { timeout: 3000, interval: 50 })
+    .toBe(401);
+}
+
+async function openStream(token: string, at: TestHost): Promise<Response> {
+  const opened = await openSession(token, at);
+  const stream = await at.fetch('/mcp', {
+    headers: {
+      ...bearer(token),
+      accept: 'text/event-stream',
+      'mcp-session-id': opened.headers.get('mcp-session-id') ?? '',
+      'mcp-protocol-version': '2025-11-25',
+    },
+  });
+  expect(stream.status).toBe(200);
+  return stream;
+}
 
 function signIdentity(claims: Record<string, unknown> = {}): Promise<string> {
   return signToken(key, { iss: issuer.url, aud: 'shop-1', sub: 'ada', header: { typ: 'JWT' }, ...claims });
