@@ -2,7 +2,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { isPassword } from '../../src/auth/users/password.ts';
 import { answerOf, begin, redirectUri, register, TestBrowser, type Visit } from '../authorization-server.ts';
-import { useShiftedClock } from '../shifted-clock.ts';
 import { openTestHost, type TestHost } from '../test-host.ts';
 
 const atOnce = 10;
@@ -20,16 +19,22 @@ vi.mock(import('../../src/auth/users/password.ts'), async (importOriginal) => {
   };
 });
 
-const clock = useShiftedClock();
+/** Stands still, so that what comes back with time is told to the millisecond. */
+let nowMs: number;
 let open: TestHost;
 let clientId: string;
 
 beforeEach(async () => {
+  nowMs = Date.now();
+  vi.spyOn(Date, 'now').mockImplementation(() => nowMs);
   open = await openTestHost({ environment: { AUTH: 'oauth' } });
   clientId = await register(open, { client_name: 'Client', redirect_uris: [redirectUri] });
   vi.mocked(isPassword).mockClear();
 });
-afterEach(() => open.close());
+afterEach(async () => {
+  await open.close();
+  vi.mocked(Date.now).mockRestore();
+});
 
 /** A browser of its own, as somebody has who throws away cookies, at the page that asks for a password. */
 async function openPage(): Promise<{ browser: TestBrowser; page: Visit }> {
@@ -73,11 +78,11 @@ test('the right password past the limit says no more than a wrong one', async ()
 
 test('waiting gives one guess for each half minute, and never more than ten', async () => {
   await guessOften('admin', atOnce);
-  clock.aheadMs = oneMoreAfterMs / 2;
+  nowMs += oneMoreAfterMs - 1;
   expect(await guessOften('admin', 1)).toEqual(tooMany(1));
-  clock.aheadMs = oneMoreAfterMs;
+  nowMs += 1;
   expect(await guessOften('admin', 3)).toEqual([...refused(1), ...tooMany(2)]);
-  clock.aheadMs = 3_000_000;
+  nowMs += 100 * oneMoreAfterMs;
   expect(await guessOften('admin', atOnce + 1)).toEqual([...refused(atOnce), ...tooMany(1)]);
 });
 
