@@ -147,6 +147,11 @@ describe('a host', () => {
     expect(await reply.json()).toMatchObject({ result: { content: [{ text: 'HELLO' }] } });
   });
 
+  it.each([{}, { AUTH: 'oauth' }])('starts where its folder is not there yet, with %j', async (auth) => {
+    const { host } = await createTestHost(define(), { ...auth, DATA_DIR: 'absent/below' });
+    expect((await host.fetch(new Request(`${origin}/health`))).status).toBe(200);
+  });
+
   it('refuses what cannot be served', async () => {
     const twice = define({ tools: [echo, echo] });
     await expect(createTestHost(twice)).rejects.toThrow(new TypeError('tool "echo" is defined twice'));

@@ -404,8 +404,7 @@ function createWeb(options: WebOptions): Web {
     close: async () => {
       stopCutting();
       endpoint.close();
-      exchange?.close();
-      await signIn?.close();
+      await Promise.all([exchange?.close(), signIn?.close()]);
       await Promise.all([keys.close(), tokens.close()]);
     },
   };

@@ -11,6 +11,7 @@ import { isPassword } from './auth/users/password.ts';
 import type { Config, Secrets } from './config/config.ts';
 import { toUpstreamName } from './config/upstream-name.ts';
 import type { Identity } from './identity.ts';
+import { startHourlySweep } from './lib/hourly-sweep.ts';
 import type { DispatchTarget } from './mcp/dispatch-target.ts';
 import type { Extensions } from './mcp/engine.ts';
 import type { SealedBox } from './mcp/sealed-box.ts';
@@ -55,7 +56,6 @@ export interface SignIn {
 /** Sign-in attempts for one name: a few at once, then one every half minute. */
 const attempts = { capacity: 10, windowMs: 300_000 };
 const cookieKeyBytes = 32;
-const sweepIntervalMs = 3_600_000;
 /** How long a registration is kept beyond the last refresh token that it can have. */
 const unusedClientMs = 7 * 24 * 3_600_000;
 
@@ -88,19 +88,16 @@ export function createSignIn(options: SignInOptions): SignIn {
     logger.error('oauth.failed', {}, error);
   };
 
-  /** What has ended is refused already; here it is only forgotten. Each instance does it, and none needs the others. */
-  const sweep = async (): Promise<void> => {
-    const now = Date.now();
-    while ((await identity.oauth.removeExpired(now)) > 0);
-    // None of them can have a refresh token left.
-    const usedBefore = now - refreshTokenTtlSeconds * 1000 - unusedClientMs;
-    while ((await identity.oauth.removeUnusedClients(usedBefore)) > 0);
-    await keys.removeRetired();
-  };
-  const sweeping = setInterval(() => {
-    sweep().catch(onError);
-  }, sweepIntervalMs);
-  sweeping.unref();
+  // What has ended is refused already; here it is only forgotten. Each instance does it, and none needs the others.
+  const sweep = startHourlySweep(
+    [
+      () => identity.oauth.removeExpired(Date.now()),
+      // None of them can have a refresh token left.
+      () => identity.oauth.removeUnusedClients(Date.now() - refreshTokenTtlSeconds * 1000 - unusedClientMs),
+      () => keys.removeRetired(),
+    ],
+    onError,
+  );
 
   /** Where people sign in, unless they do here. */
   const toUpstream = (publicUrl: string): UpstreamSignIn | undefined => {
@@ -164,8 +161,7 @@ export function createSignIn(options: SignInOptions): SignIn {
       await server.noticeStepUp(token.grantId).catch(onError);
     },
     close: async () => {
-      clearInterval(sweeping);
-      await Promise.all(servers.map((server) => server.close()));
+      await Promise.all([sweep.close(), ...servers.map((server) => server.close())]);
     },
   };
 }

@@ -12,6 +12,7 @@ import type { TokenServiceHandlers } from './http/routes.ts';
 import { createTokenServiceEndpoints } from './http/endpoints/token-service.ts';
 import { limitedDetail, limitFailures, tokenFailures } from './http/limit-by-address.ts';
 import type { Identity } from './identity.ts';
+import { startHourlySweep } from './lib/hourly-sweep.ts';
 import type { Limits } from './policy/limits.ts';
 import type { Logger } from './telemetry/logger.ts';
 
@@ -36,12 +37,11 @@ export interface ServedExchange {
 export interface TokenExchange {
   /** Tokens that name this issuer are taken from then on. */
   serve(publicUrl: string, resource: string): ServedExchange;
-  close(): void;
+  close(): Promise<void>;
 }
 
 /** A client asks when its token ends; several devices of one user may do so at once. */
 const attempts = { capacity: 60, windowMs: 300_000 };
-const sweepIntervalMs = 3_600_000;
 
 /** Whether anybody can exchange anything. */
 export function isExchangeServed({ server, tokens }: Config): boolean {
@@ -52,17 +52,13 @@ export function isExchangeServed({ server, tokens }: Config): boolean {
 export function createTokenExchange(options: TokenExchangeOptions): TokenExchange {
   const { config, identity, verifier, revocations, limits, keys, logger } = options;
 
-  /** What has ended is refused already; here it is only forgotten. */
-  const sweep = async (): Promise<void> => {
-    while ((await identity.tokenFamilies.removeEnded(Date.now() - refreshWindowMs)) > 0);
-    await keys.removeRetired();
-  };
-  const sweeping = setInterval(() => {
-    sweep().catch((error: unknown) => {
+  // What has ended is refused already; here it is only forgotten.
+  const sweep = startHourlySweep(
+    [() => identity.tokenFamilies.removeEnded(Date.now() - refreshWindowMs), () => keys.removeRetired()],
+    (error) => {
       logger.error('auth.token_sweep_failed', {}, error);
-    });
-  }, sweepIntervalMs);
-  sweeping.unref();
+    },
+  );
 
   return {
     serve: (issuer, resource) => {
@@ -90,9 +86,7 @@ export function createTokenExchange(options: TokenExchangeOptions): TokenExchang
       });
       return { service, endpoints: limitEndpoints(createTokenServiceEndpoints(service, keys), limits) };
     },
-    close: () => {
-      clearInterval(sweeping);
-    },
+    close: () => sweep.close(),
   };
 }
 

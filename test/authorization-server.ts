@@ -59,8 +59,8 @@ export interface TestAuthorizationServer {
   /** Milliseconds that the instance's own clock is ahead; the engine's is the machine's. */
   clock: { aheadMs: number };
   ask(target: string, asked?: Asked): Promise<FullReply>;
-  /** Another instance over the same data. */
-  openOther(): Promise<TestAuthorizationServer>;
+  /** Another instance over the same data, with what else it does otherwise. */
+  openOther(otherwise?: Omit<TestServerOptions, 'target'>): Promise<TestAuthorizationServer>;
   close(): Promise<void>;
 }
 
@@ -165,7 +165,7 @@ async function openInstance(
     errors,
     clock,
     ask: (path, asked) => ask(server, path, asked),
-    openOther: () => openInstance(options, people),
+    openOther: (otherwise) => openInstance({ ...options, ...otherwise }, people),
     close: async () => {
       await server.close();
       await database.close();

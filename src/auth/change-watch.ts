@@ -116,9 +116,11 @@ export class ChangeWatch<Change extends { readonly revision: number }> {
     return this.#next;
   }
 
-  close(): void {
+  /** Resolves when no look is under way any more: one that meets a store that was closed would tell of an outage. */
+  async close(): Promise<void> {
     this.#isClosed = true;
     this.#stop();
+    await this.#look?.catch(() => undefined);
   }
 
   #readMarker(now: number): void {

@@ -107,12 +107,11 @@ export class KeyAuthenticator implements Authenticator {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Writes down the last uses and stops watching. The store stays open. */
+  /** Writes down the last uses and stops watching, after what is under way. The store stays open. */
   async close(): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#sweep);
-    this.#watch.close();
-    await this.#uses.close();
+    await Promise.all([this.#watch.close(), this.#uses.close()]);
   }
 
   async #resolveAfterLook(hash: string): Promise<Principal> {

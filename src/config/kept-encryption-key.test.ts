@@ -46,6 +46,17 @@ test('a file that is no key is told, not replaced', async () => {
   expect(readFileSync(path, 'utf8')).toBe('mine');
 });
 
-test('a folder that is not there is told', async () => {
-  await expect(keep({ DATA_DIR: join(folder, 'absent') })).rejects.toThrow(/cannot be kept there \(ENOENT\)/);
+test('a folder that is not there is made, for the owner alone', async () => {
+  const path = join(folder, 'absent', 'below');
+  const key = await keep({ DATA_DIR: path });
+  expect(readFileSync(join(path, 'encryption.key'), 'utf8')).toBe(`${key}\n`);
+  expect(statSync(path).mode & 0o777).toBe(0o700);
+});
+
+test('a folder that cannot be made is told', async () => {
+  const path = join(folder, 'file');
+  writeFileSync(path, '');
+  await expect(keep({ DATA_DIR: join(path, 'below') })).rejects.toThrow(
+    /cannot be kept there \((?:ENOTDIR|EEXIST)\)/,
+  );
 });

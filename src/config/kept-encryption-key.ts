@@ -1,7 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { linkSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ConfigError } from '../errors.ts';
+import { makePrivateFolder } from '../lib/private-folder.ts';
 import type { Config, Secrets } from './config.ts';
 import { Secret } from './secret.ts';
 
@@ -14,7 +15,7 @@ const keyPattern = /^[0-9a-f]{64}\n?$/i;
  * data folder, made when it is first asked for, readable for its owner only. What signing in keeps in the database is
  * sealed with it.
  *
- * @throws ConfigError when there is a file that is none, or the folder cannot be written
+ * @throws ConfigError when there is a file that is none, or the folder cannot be made or written
  */
 export function keepEncryptionKey(config: Config, secrets: Secrets): Secrets {
   if (!secrets.isEncryptionKeyMade) return secrets;
@@ -41,6 +42,8 @@ function readKey(path: string): string | undefined {
 function makeKey(path: string): string {
   const own = `${path}.${randomUUID()}`;
   try {
+    // Made before the database is opened, which would make the folder otherwise.
+    makePrivateFolder(dirname(path));
     writeFileSync(own, `${randomBytes(keyBytes).toString('hex')}\n`, { mode: 0o600, flag: 'wx' });
     try {
       linkSync(own, path);

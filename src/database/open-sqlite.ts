@@ -1,8 +1,9 @@
-import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Kysely } from 'kysely';
 import Libsql from 'libsql';
 import { ConfigError } from '../errors.ts';
+import { makePrivateFolder } from '../lib/private-folder.ts';
 import { runQuery } from './database-error.ts';
 import { migrate } from './migrate.ts';
 import type { Database } from './open-database.ts';
@@ -55,7 +56,7 @@ async function connect(file: string): Promise<Libsql.Database> {
 
 /** The file holds hashes of keys and names of customers: nobody else on the machine reads it. */
 function createPrivately(file: string): void {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  makePrivateFolder(dirname(file));
   // Never opened when it exists: closing it would drop the locks that another connection of this process holds.
   if (!existsSync(file)) closeSync(openSync(file, 'a', 0o600));
 }

@@ -1,93 +1,42 @@
 /** Attacks on a whole host: tokens that were not made for it, by those it trusts, for whoever brings them. */
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createIssuerKey, type IssuerKey, signToken } from '../../src/auth/issuers/test-issuer.contract.ts';
-import { loadConfig } from '../../src/config/load-config.ts';
-import { createHost, type Host } from '../../src/host.ts';
-import { defineServer } from '../../src/mcp/server-definition.ts';
-import { createLogger } from '../../src/telemetry/logger.ts';
+import { origin } from '../authorization-server.ts';
 import { type IssuerServer, startIssuerServer } from '../issuer-server.ts';
-
-const origin = 'https://mcp.example.com';
+import { bearer, openTestHost, type TestHost } from '../test-host.ts';
 
 let key: IssuerKey;
 let otherKey: IssuerKey;
 let issuer: IssuerServer;
 let other: IssuerServer;
-let host: Host;
-let dataDir: string;
+let open: TestHost;
 
 beforeAll(async () => {
   key = await createIssuerKey('k1');
   otherKey = await createIssuerKey('k2');
   issuer = await startIssuerServer([key.jwk]);
   other = await startIssuerServer([otherKey.jwk]);
-  dataDir = mkdtempSync(join(tmpdir(), 'mooring-attacks-'));
   const records = [
     { name: 'id', issuer: issuer.url, audience: `${origin}/mcp`, tenantClaim: 'tenant' },
     { name: 'other', issuer: other.url, audience: `${origin}/mcp`, tenantId: 'elsewhere' },
   ];
-  const loaded = await loadConfig({
-    environment: {
-      AUTH: 'oauth',
-      PUBLIC_URL: origin,
-      TRUSTED_ISSUERS: JSON.stringify(records),
-      SHUTDOWN_GRACE_MS: '1000',
-      DATA_DIR: dataDir,
-    },
-    workingDir: dataDir,
-  });
-  host = await createHost({
-    server: defineServer({ name: 'test', version: '1.0.0', baseScopes: ['notes:read'], tools: [] }),
-    ...loaded,
-    logger: createLogger({ level: 'silent' }),
-  });
+  open = await openTestHost({ environment: { AUTH: 'oauth', TRUSTED_ISSUERS: JSON.stringify(records) } });
 });
 
 afterAll(async () => {
-  await host.close();
+  await open.close();
   await issuer.close();
   await other.close();
-  rmSync(dataDir, { recursive: true, force: true });
 });
 
 function sign(claims: JWTPayload & { header?: Record<string, unknown> } = {}, by = key): Promise<string> {
   return signToken(by, { iss: issuer.url, aud: `${origin}/mcp`, ...claims });
 }
 
-function call(
-  headers: Readonly<Record<string, string>>,
-  method = 'initialize',
-  query = '',
-): Promise<Response> {
-  const params =
-    method === 'initialize'
-      ? { protocolVersion: '2025-11-25', clientInfo: { name: 'c', version: '1' }, capabilities: {} }
-      : undefined;
-  return host.fetch(
-    new Request(`${origin}/mcp${query}`, {
-      method: 'POST',
-      headers: {
-        host: 'mcp.example.com',
-        'content-type': 'application/json',
-        accept: 'application/json, text/event-stream',
-        ...headers,
-      },
-      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
-    }),
-  );
-}
-
-function bearer(token: string): Readonly<Record<string, string>> {
-  return { authorization: `Bearer ${token}` };
-}
-
 test('a good token is let in, so that the others are refused for a reason', async () => {
-  expect((await call(bearer(await sign()))).status).toBe(200);
+  expect((await open.post(bearer(await sign()))).status).toBe(200);
 });
 
 const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
@@ -141,13 +90,13 @@ const forgeries: readonly (readonly [string, () => Promise<string>])[] = [
 ];
 
 test.each(forgeries)('a token with %s', async (_name, forge) => {
-  const reply = await call(bearer(await forge()));
+  const reply = await open.post(bearer(await forge()));
   expect([401, 403]).toContain(reply.status);
   expect(reply.headers.get('mcp-session-id')).toBeNull();
 });
 
 test('a good token in the address, where logs and histories keep it', async () => {
-  const reply = await call({}, 'initialize', `?access_token=${await sign()}`);
+  const reply = await open.post({}, 'initialize', `?access_token=${await sign()}`);
   expect([400, 401]).toContain(reply.status);
 });
 
@@ -155,19 +104,19 @@ test.each([
   ['another user', { sub: 'eve' }],
   ['the same user in another tenant', { tenant: 'rivals' }],
 ])('a session of one, with a good token of %s', async (_name, claims) => {
-  const opened = await call(bearer(await sign()));
+  const opened = await open.post(bearer(await sign()));
   const session = {
     'mcp-session-id': opened.headers.get('mcp-session-id') ?? '',
     'mcp-protocol-version': '2025-11-25',
   };
-  expect((await call({ ...bearer(await sign()), ...session }, 'tools/list')).status).toBe(200);
-  expect((await call({ ...bearer(await sign(claims)), ...session }, 'tools/list')).status).toBe(404);
-  expect((await call(session, 'tools/list')).status).toBe(401);
+  expect((await open.post({ ...bearer(await sign()), ...session }, 'tools/list')).status).toBe(200);
+  expect((await open.post({ ...bearer(await sign(claims)), ...session }, 'tools/list')).status).toBe(404);
+  expect((await open.post(session, 'tools/list')).status).toBe(401);
 });
 
 test('a session that the attacker names before there is one', async () => {
   const session = { 'mcp-session-id': randomUUID(), 'mcp-protocol-version': '2025-11-25' };
-  expect((await call({ ...bearer(await sign()), ...session }, 'tools/list')).status).toBe(404);
+  expect((await open.post({ ...bearer(await sign()), ...session }, 'tools/list')).status).toBe(404);
 });
 
 test('a token that is bound to a key, without the key, with another, and with a proof that was used', async () => {
@@ -181,16 +130,16 @@ test('a token that is bound to a key, without the key, with another, and with a 
       .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk: await exportJWK(by.publicKey) })
       .setIssuedAt()
       .sign(by.privateKey);
-  const bound = async (dpop: string) => (await call({ authorization: `DPoP ${token}`, dpop })).status;
+  const bound = async (dpop: string) => (await open.post({ authorization: `DPoP ${token}`, dpop })).status;
   const proof = await prove();
   expect(await bound(proof)).toBe(200);
   expect(await bound(proof)).toBe(401);
-  expect((await call(bearer(token))).status).toBe(401);
-  expect((await call({ ...bearer(token), dpop: await prove() })).status).toBe(401);
+  expect((await open.post(bearer(token))).status).toBe(401);
+  expect((await open.post({ ...bearer(token), dpop: await prove() })).status).toBe(401);
   expect(await bound(await prove(thief))).toBe(401);
   expect(await bound(await prove(pair, { htu: 'https://evil.example/mcp' }))).toBe(401);
   expect(await bound(await prove(pair, { ath: 'of another token' }))).toBe(401);
-  expect((await call({ authorization: `DPoP ${await sign()}`, dpop: await prove() })).status).toBe(401);
+  expect((await open.post({ authorization: `DPoP ${await sign()}`, dpop: await prove() })).status).toBe(401);
 });
 
 function swapSignature(token: string, by: string): string {

@@ -1,9 +1,5 @@
 /** What many do at once, on two instances over one database: SQLite and PostgreSQL. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { DatabaseTarget } from '../../src/database/open-database.ts';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   answerOf,
   begin,
@@ -17,28 +13,11 @@ import {
   toRedemption,
   toRefresh,
 } from '../authorization-server.ts';
-import { type PostgresServer, startPostgres } from '../embedded-postgres.ts';
+import { useDatabaseTargets } from '../database-targets.ts';
 
 const attempts = 8;
-let postgres: PostgresServer;
-let folder: string;
-let files = 0;
 
-beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'mooring-oauth-parallel-'));
-  postgres = await startPostgres();
-});
-afterAll(async () => {
-  await postgres.remove();
-  rmSync(folder, { recursive: true, force: true });
-});
-
-const targets: readonly (readonly [string, () => Promise<DatabaseTarget>])[] = [
-  ['SQLite', () => Promise.resolve({ kind: 'sqlite', path: join(folder, `${(files += 1)}.db`) })],
-  ['PostgreSQL', async () => ({ kind: 'postgres', url: await postgres.createDatabase() })],
-];
-
-describe.each(targets)('on %s', (_name, makeTarget) => {
+describe.each(useDatabaseTargets())('on %s', (_name, makeTarget) => {
   let one: TestAuthorizationServer;
   let other: TestAuthorizationServer;
 

@@ -10,6 +10,7 @@ import { describeTenantStore } from '../../src/auth/tenant-store.contract.ts';
 import { describeSigningKeyStore } from '../../src/auth/tokens/signing-key-store.contract.ts';
 import { describeTokenFamilyStore } from '../../src/auth/tokens/token-family-store.contract.ts';
 import { describeUserStore } from '../../src/auth/users/user-store.contract.ts';
+import { migrations } from '../../src/database/migrations/index.ts';
 import { openDatabase } from '../../src/database/open-database.ts';
 import { openPostgres } from '../../src/database/open-postgres.ts';
 import { SqlApiKeyStore } from '../../src/database/sql-api-key-store.ts';
@@ -82,7 +83,7 @@ describe('opening PostgreSQL', () => {
     );
     await Promise.all(opened.map((database) => database.check()));
     const migrated = opened[0]?.kysely.selectFrom('mcp_migration').select('name').orderBy('name');
-    expect(await migrated?.execute()).toEqual([{ name: '001-tenants-and-keys' }, { name: '002-sign-in' }]);
+    expect(await migrated?.execute()).toEqual(migrations.map(({ name }) => ({ name })));
     expect(await opened[0]?.kysely.selectFrom('mcp_api_key_revision').selectAll().execute()).toEqual([
       { id: 1, revision: 0 },
     ]);

@@ -1,94 +1,41 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { JWTPayload } from 'jose';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createIssuerKey, type IssuerKey, signToken } from '../../src/auth/issuers/test-issuer.contract.ts';
-import { loadConfig } from '../../src/config/load-config.ts';
-import { createHost, type Host } from '../../src/host.ts';
-import { defineServer } from '../../src/mcp/server-definition.ts';
-import { createLogger } from '../../src/telemetry/logger.ts';
+import { origin } from '../authorization-server.ts';
 import { type IssuerServer, startIssuerServer } from '../issuer-server.ts';
+import { bearer, openTestHost, type TestHost } from '../test-host.ts';
 
-const origin = 'https://mcp.example.com';
 const metadataUrl = `${origin}/.well-known/oauth-protected-resource/mcp`;
 const patience = { timeout: 30_000, interval: 100 };
 
 let key: IssuerKey;
 let issuer: IssuerServer;
-let host: Host;
-let dataDir: string;
+let open: TestHost;
 
 beforeEach(async () => {
   key = await createIssuerKey('k1');
   issuer = await startIssuerServer([key.jwk]);
-  dataDir = mkdtempSync(join(tmpdir(), 'mooring-rs-'));
   const records = [{ name: 'id', issuer: issuer.url, audience: `${origin}/mcp`, tenantClaim: 'tenant' }];
-  const loaded = await loadConfig({
-    environment: {
-      PUBLIC_URL: origin,
-      TRUSTED_ISSUERS: JSON.stringify(records),
-      SHUTDOWN_GRACE_MS: '1000',
-      DATA_DIR: dataDir,
-    },
-    workingDir: dataDir,
-  });
-  host = await createHost({
-    server: defineServer({ name: 'test', version: '1.0.0', baseScopes: ['notes:read'], tools: [] }),
-    ...loaded,
-    logger: createLogger({ level: 'silent' }),
-  });
+  open = await openTestHost({ environment: { TRUSTED_ISSUERS: JSON.stringify(records) } });
 });
 
 afterEach(async () => {
-  await host.close();
+  await open.close();
   await issuer.close();
-  rmSync(dataDir, { recursive: true, force: true });
 });
 
 function sign(claims: JWTPayload & { header?: Record<string, unknown> } = {}, by = key): Promise<string> {
   return signToken(by, { iss: issuer.url, aud: `${origin}/mcp`, ...claims });
 }
 
-function call(
-  token: string | undefined,
-  {
-    path = '/mcp',
-    method = 'tools/list',
-    headers = {},
-  }: {
-    path?: string;
-    method?: string;
-    headers?: Record<string, string>;
-  } = {},
-): Promise<Response> {
-  const params =
-    method === 'initialize'
-      ? { protocolVersion: '2025-11-25', clientInfo: { name: 'c', version: '1' }, capabilities: {} }
-      : undefined;
-  return host.fetch(
-    new Request(`${origin}${path}`, {
-      method: 'POST',
-      headers: {
-        host: 'mcp.example.com',
-        'content-type': 'application/json',
-        accept: 'application/json, text/event-stream',
-        ...(token !== undefined && { authorization: `Bearer ${token}` }),
-        ...headers,
-      },
-      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
-    }),
-  );
-}
-
 async function openSession(token: string): Promise<string> {
-  const reply = await call(token, { method: 'initialize' });
+  const reply = await open.post(bearer(token));
   expect(reply.status).toBe(200);
   return reply.headers.get('mcp-session-id') ?? '';
 }
 
 test('without a token a client is told where to learn of sign-in, what to ask for, and no error', async () => {
-  const reply = await call(undefined);
+  const reply = await open.post({}, 'tools/list');
   expect(reply.status).toBe(401);
   expect(reply.headers.get('www-authenticate')).toBe(
     `Bearer scope="notes:read", resource_metadata="${metadataUrl}"`,
@@ -97,8 +44,7 @@ test('without a token a client is told where to learn of sign-in, what to ask fo
 
 test('the metadata, at both places, names the issuer and only the least scopes', async () => {
   for (const path of ['/mcp', '']) {
-    const url = `${origin}/.well-known/oauth-protected-resource${path}`;
-    const reply = await host.fetch(new Request(url, { headers: { host: 'mcp.example.com' } }));
+    const reply = await open.fetch(`/.well-known/oauth-protected-resource${path}`);
     expect(await reply.json()).toMatchObject({
       resource: `${origin}/mcp`,
       authorization_servers: [issuer.url],
@@ -131,7 +77,7 @@ test('every token that does not hold gets the same 401', async () => {
   };
   const bodies = new Set<string>();
   for (const [name, token] of Object.entries(tokens)) {
-    const reply = await call(token, { method: 'initialize' });
+    const reply = await open.post(bearer(token));
     expect([name, reply.status]).toEqual([name, 401]);
     expect(reply.headers.get('www-authenticate')).toBe(
       `Bearer error="invalid_token", scope="notes:read", resource_metadata="${metadataUrl}"`,
@@ -142,25 +88,22 @@ test('every token that does not hold gets the same 401', async () => {
 });
 
 test('a token in the URL is refused, though it holds', async () => {
-  const reply = await call(undefined, { path: `/mcp?access_token=${await sign()}` });
+  const reply = await open.post({}, 'tools/list', `?access_token=${await sign()}`);
   expect(reply.status).toBe(400);
 });
 
 test('a browser may send a proof and read its nonce', async () => {
-  const reply = await host.fetch(
-    new Request(`${origin}/mcp`, {
-      method: 'OPTIONS',
-      headers: {
-        host: 'mcp.example.com',
-        origin,
-        'access-control-request-method': 'POST',
-        'access-control-request-headers': 'authorization, dpop',
-      },
-    }),
-  );
+  const reply = await open.fetch('/mcp', {
+    method: 'OPTIONS',
+    headers: {
+      origin,
+      'access-control-request-method': 'POST',
+      'access-control-request-headers': 'authorization, dpop',
+    },
+  });
   expect(reply.status).toBe(204);
   expect(reply.headers.get('access-control-allow-headers')).toContain('DPoP');
-  const refused = await call(undefined, { headers: { origin } });
+  const refused = await open.post({ origin }, 'tools/list');
   expect(refused.headers.get('access-control-expose-headers')).toContain('DPoP-Nonce');
   expect(refused.headers.get('access-control-expose-headers')).toContain('WWW-Authenticate');
 });
@@ -174,7 +117,7 @@ test('a rotated key is taken at once', async () => {
 
 test('an issuer that is down leaves its last keys in force, and without any its tokens are 503, never 401', async () => {
   issuer.isDown = true;
-  const refused = await call(await sign(), { method: 'initialize' });
+  const refused = await open.post(bearer(await sign()));
   expect(refused.status).toBe(503);
   expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
   expect(refused.headers.get('www-authenticate')).toBeNull();
@@ -187,21 +130,18 @@ test('an issuer that is down leaves its last keys in force, and without any its 
 test('an open stream is cut when its token expires', async () => {
   const token = await sign({ exp: Math.floor(Date.now() / 1000) + 3 });
   const sessionId = await openSession(token);
-  const reply = await host.fetch(
-    new Request(`${origin}/mcp`, {
-      headers: {
-        host: 'mcp.example.com',
-        accept: 'text/event-stream',
-        authorization: `Bearer ${token}`,
-        'mcp-session-id': sessionId,
-        'mcp-protocol-version': '2025-11-25',
-      },
-    }),
-  );
+  const reply = await open.fetch('/mcp', {
+    headers: {
+      ...bearer(token),
+      accept: 'text/event-stream',
+      'mcp-session-id': sessionId,
+      'mcp-protocol-version': '2025-11-25',
+    },
+  });
   expect(reply.status).toBe(200);
   // Ends of itself; the test's own bound is what fails when it does not.
   await reply.text();
-  expect((await call(token, { method: 'initialize' })).status).toBe(401);
+  expect((await open.post(bearer(token))).status).toBe(401);
 });
 
 test('a session goes on with a newer token of the same user, and not with one of another', async () => {
@@ -210,14 +150,17 @@ test('a session goes on with a newer token of the same user, and not with one of
   const second = await sign({ jti: 'second' });
   const sessionId = await openSession(first);
   const headers = { 'mcp-session-id': sessionId, 'mcp-protocol-version': '2025-11-25' };
-  expect((await call(second, { headers })).status).toBe(200);
+  expect((await open.post({ ...bearer(second), ...headers }, 'tools/list')).status).toBe(200);
   const other = await sign({ sub: 'eve' });
-  expect((await call(other, { headers })).status).toBe(404);
-  await vi.waitFor(async () => expect((await call(first, { headers })).status).toBe(401), patience);
-  expect((await call(second, { headers })).status).toBe(200);
+  expect((await open.post({ ...bearer(other), ...headers }, 'tools/list')).status).toBe(404);
+  await vi.waitFor(
+    async () => expect((await open.post({ ...bearer(first), ...headers }, 'tools/list')).status).toBe(401),
+    patience,
+  );
+  expect((await open.post({ ...bearer(second), ...headers }, 'tools/list')).status).toBe(200);
 });
 
 test('an API key and a token open sessions side by side', async () => {
   await openSession(await sign());
-  await openSession(host.firstRun?.secret ?? '');
+  await openSession(open.host.firstRun?.secret ?? '');
 });

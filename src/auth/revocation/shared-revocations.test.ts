@@ -1,4 +1,5 @@
-import { afterEach, expect, test, vi } from 'vitest';
+import { setImmediate } from 'node:timers/promises';
+import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
 import { createMemoryMessageBus } from '../../sessions/memory-message-bus.ts';
 import { UpstreamError } from '../../errors.ts';
 import type { RevocationKind } from './revocation-store.ts';
@@ -150,4 +151,29 @@ test('past the bound of what is remembered, what is dropped refuses more, never 
   expect(await here.isRevoked(bearer)).toBe(true);
   const later = { ...bearer, token: { issuer: 'https://id.example', issuedAt: 2001, tokenId: 'token-3' } };
   expect(await here.isRevoked(later)).toBe(false);
+});
+
+test('is closed when nothing is asked of the store any more, which may then be closed itself', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  onTestFinished(() => {
+    vi.useRealTimers();
+  });
+  let now = Date.now();
+  const store = new TestRevocationStore();
+  const here = createRevocations({ store, now: () => now });
+  const answers: (() => void)[] = [];
+  const holdBack = (): Promise<number> => new Promise((resolve) => answers.push(() => resolve(0)));
+  vi.spyOn(store, 'loadRevision').mockImplementation(holdBack);
+  vi.spyOn(store, 'removeExpired').mockImplementation(holdBack);
+  now += 3_600_000;
+  vi.advanceTimersByTime(250);
+  const closed = vi.fn<() => void>();
+  const closing = here.close().then(closed);
+  expect(answers).toHaveLength(2);
+  for (const answer of answers) {
+    await setImmediate();
+    expect(closed).not.toHaveBeenCalled();
+    answer();
+  }
+  await closing;
 });

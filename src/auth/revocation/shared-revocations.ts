@@ -58,6 +58,7 @@ export class SharedRevocations implements Revocations {
   readonly #poll: NodeJS.Timeout;
   readonly #subscription: Promise<(() => Promise<void>) | undefined>;
   #removedAt: number;
+  #removal: Promise<void> | undefined;
 
   constructor(options: SharedRevocationsOptions) {
     this.#store = options.store;
@@ -120,10 +121,10 @@ export class SharedRevocations implements Revocations {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Stops watching. Store and bus stay open. */
+  /** Stops watching, after what is under way. Store and bus stay open. */
   async close(): Promise<void> {
     clearInterval(this.#poll);
-    this.#watch.close();
+    await Promise.all([this.#watch.close(), this.#removal]);
     await (await this.#subscription)?.().catch(this.#onError);
   }
 
@@ -174,7 +175,7 @@ export class SharedRevocations implements Revocations {
     if (now - this.#removedAt < removalIntervalMs) return;
     this.#removedAt = now;
     this.#index.removeExpired(now);
-    this.#store.removeExpired(now).catch(this.#onError);
+    this.#removal = this.#store.removeExpired(now).then(() => undefined, this.#onError);
   }
 }
 
