@@ -32,7 +32,7 @@ import { createOauthClients, toClientId } from './oauth-clients.ts';
 import { createOauthEndpoints, type OauthEndpoints } from './oauth-endpoints.ts';
 import { pageHeaders, renderDocument } from './pages/html.ts';
 import { renderProblemPage } from './pages/interaction-pages.ts';
-import { createProviderAdapters } from './provider-adapter.ts';
+import { createProviderAdapters, proofModel } from './provider-adapter.ts';
 import { createPublicFetch, type Lookup } from './public-fetch.ts';
 import { toInteractionPath } from './step-runner.ts';
 import { createStepUpNotices } from './step-up-notices.ts';
@@ -137,7 +137,10 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
           clients,
           refreshGraceMs,
           onGrantEnded: (grantId) => options.revoke('grant', grantId),
-          toUsedError: (model) => new errors.InvalidGrant(`this ${model} was used before`),
+          toUsedError: (model) =>
+            model === proofModel
+              ? new errors.InvalidRequest('this proof was used before')
+              : new errors.InvalidGrant(`this ${model} was used before`),
           now,
         }),
         cookieKeys: options.cookieKeys,

@@ -25,6 +25,9 @@ export interface ProviderAdapterOptions {
 /** Longest life of what has none of its own, in seconds: a client's registration lives elsewhere. */
 const maxLifeSeconds = 400 * 24 * 3600;
 
+/** The engine's name for proofs, of clients and of keys, that were presented: each is good once. */
+export const proofModel = 'ReplayDetection';
+
 /** An adapter for each of the engine's models. */
 export function createProviderAdapters(options: ProviderAdapterOptions): (model: string) => Adapter {
   return (model) =>
@@ -36,6 +39,7 @@ function createAdapter(
   { store, box, refreshGraceMs, onGrantEnded, toUsedError, now }: ProviderAdapterOptions,
 ): Adapter {
   const isRefreshToken = model === 'RefreshToken';
+  const isProof = model === proofModel;
 
   const open = (record: OauthRecord | undefined): AdapterPayload | undefined => {
     if (record === undefined) return undefined;
@@ -53,7 +57,7 @@ function createAdapter(
       const idHash = toIdHash(id);
       const lifeSeconds = Math.min(expiresIn ?? maxLifeSeconds, maxLifeSeconds);
       const { grantId, uid, userCode } = payload;
-      await store.upsert({
+      const record: OauthRecord = {
         model,
         idHash,
         sealedPayload: box.seal(JSON.stringify(payload), {
@@ -64,7 +68,10 @@ function createAdapter(
         ...(grantId === undefined ? {} : { grantId }),
         ...(uid === undefined ? {} : { uid }),
         ...(userCode === undefined ? {} : { userCode }),
-      });
+      };
+      if (!isProof) await store.upsert(record);
+      // The engine looks for it, then adds it: of several at once it finds none for each.
+      else if (!(await store.insert(record))) throw toUsedError(model);
     },
     find: async (id) => open(await store.find(model, toIdHash(id), now())),
     findByUid: async (uid) => open(await store.findByUid(model, uid, now())),

@@ -232,34 +232,31 @@ describe.each(places)('with AUTH=%s, on %s', (auth, _database, makeTarget) => {
   });
 });
 
-test.runIf(auth === 'oauth')(
-  'a token for which a key was proven is bound to it, and not refreshed',
-  async () => {
-    await setUp('oauth', await makeFile());
-    const pair = await generateKeyPair('ES256');
-    const prove = async (method: string, path: string, more: Record<string, unknown> = {}) =>
-      new SignJWT({ htm: method, htu: `${origin}${path}`, jti: randomUUID(), ...more })
-        .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk: await exportJWK(pair.publicKey) })
-        .setIssuedAt()
-        .sign(pair.privateKey);
-    const reply = await open.fetch('/oauth/token', {
-      method: 'POST',
-      headers: { dpop: await prove('POST', '/oauth/token') },
-      body: new URLSearchParams({
-        grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
-        subject_token: await signIdentity(),
-        subject_token_type: 'urn:ietf:params:oauth:token-type:id_token',
-      }),
-    });
-    const { access_token: token = '', token_type: type } = (await reply.json()) as Record<string, string>;
-    expect([reply.status, type]).toEqual([200, 'DPoP']);
-    expect((await openSession(token)).status).toBe(401);
-    expect((await call('POST', '/mcp/token/refresh', { token })).status).toBe(401);
-    const ath = createHash('sha256').update(token).digest('base64url');
-    const dpop = await prove('POST', '/mcp', { ath });
-    expect((await open.post({ authorization: `DPoP ${token}`, dpop })).status).toBe(200);
-  },
-);
+test('a token for which a key was proven is bound to it, and not refreshed', async () => {
+  await setUp('oauth', await makeFile());
+  const pair = await generateKeyPair('ES256');
+  const prove = async (method: string, path: string, more: Record<string, unknown> = {}) =>
+    new SignJWT({ htm: method, htu: `${origin}${path}`, jti: randomUUID(), ...more })
+      .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk: await exportJWK(pair.publicKey) })
+      .setIssuedAt()
+      .sign(pair.privateKey);
+  const reply = await open.fetch('/oauth/token', {
+    method: 'POST',
+    headers: { dpop: await prove('POST', '/oauth/token') },
+    body: new URLSearchParams({
+      grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+      subject_token: await signIdentity(),
+      subject_token_type: 'urn:ietf:params:oauth:token-type:id_token',
+    }),
+  });
+  const { access_token: token = '', token_type: type } = (await reply.json()) as Record<string, string>;
+  expect([reply.status, type]).toEqual([200, 'DPoP']);
+  expect((await openSession(token)).status).toBe(401);
+  expect((await call('POST', '/mcp/token/refresh', { token })).status).toBe(401);
+  const ath = createHash('sha256').update(token).digest('base64url');
+  const dpop = await prove('POST', '/mcp', { ath });
+  expect((await open.post({ authorization: `DPoP ${token}`, dpop })).status).toBe(200);
+});
 
 describe.each(targets)('two hosts on %s', (_database, makeTarget) => {
   const clock = useShiftedClock();
