@@ -5,7 +5,7 @@ import type { TenantStore } from '../auth/tenant-store.ts';
 import type { Membership, User, UserStore } from '../auth/users/user-store.ts';
 import type { GrantTenants } from './grant-tenants.ts';
 import type { Step } from './interaction-step.ts';
-import { type Page, renderConsent, renderProblemPage } from './pages/interaction-pages.ts';
+import { renderConsent, renderNoAccess, renderProblemPage } from './pages/interaction-pages.ts';
 
 /** What the step depends on. */
 export interface ConsentOptions {
@@ -29,8 +29,13 @@ const maxTenants = 100;
 export function createConsentStep({ resource, users, tenants, grantTenants }: ConsentOptions): ConsentStep {
   const showConsent = async (step: Step, problem?: string): Promise<void> => {
     const { user, memberships } = await loadMember(step.interaction);
-    if (user === undefined || memberships.length === 0) {
-      step.show(403, toNoMembershipPage(user));
+    if (user === undefined) {
+      step.show(403, inactivePage);
+      return;
+    }
+    const userName = user.name ?? user.email ?? user.subject;
+    if (memberships.length === 0) {
+      step.show(403, renderNoAccess({ ...step.form, userName, userId: user.id }));
       return;
     }
     step.show(
@@ -39,7 +44,7 @@ export function createConsentStep({ resource, users, tenants, grantTenants }: Co
         ...step.form,
         serverName: step.serverName,
         client: step.client,
-        userName: user.name ?? user.email ?? user.subject,
+        userName,
         tenants: await Promise.all(memberships.map(({ tenantId }) => toShownTenant(tenantId))),
         scopes: step.scopes,
         ...(problem === undefined ? {} : { problem }),
@@ -98,12 +103,8 @@ export function toDenied(description: string): InteractionResults {
   return { error: 'access_denied', error_description: description };
 }
 
-/** Names the account, so that whoever runs the server can find it. */
-function toNoMembershipPage(user: User | undefined): Page {
-  const whose = user === undefined ? '' : `, and name your account: ${user.id}`;
-  return renderProblemPage(
-    'You have no access yet',
-    'Your account belongs to no tenant of this server, or is not active.',
-    `Ask whoever runs this server to give you access${whose}. Then connect again.`,
-  );
-}
+const inactivePage = renderProblemPage(
+  'You have no access',
+  'Your account is not active.',
+  'Ask whoever runs this server to let you in again, then connect again.',
+);

@@ -20,6 +20,8 @@ export interface Step {
   show(status: number, page: Page): void;
   /** Sends the browser elsewhere without ending the step. */
   send(url: string): void;
+  /** Begins anew, with a sign-in whoever is signed in. */
+  restart(): void;
 }
 
 /** A way in which people prove who they are. Each of its parts ends in one of `finish`, `show` and `send`. */

@@ -53,6 +53,7 @@ export function createInteractions(options: InteractionOptions): Interactions {
         }
         const decision = fields.get('decision');
         if (decision === 'cancel') await step.finish(toDenied('The user said no'));
+        else if (decision === 'switch') step.restart();
         else if (step.interaction.prompt.name === 'login') await signIn.take(step, fields);
         else await consent.take(step, fields);
       }),

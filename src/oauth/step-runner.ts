@@ -84,6 +84,9 @@ export function createStepRunner(options: StepRunnerOptions): StepRunner {
     if (interaction === undefined || interaction.uid !== request.parameters['uid']) return undefined;
     const { uid, params, prompt } = interaction;
     const requested = toRequested(interaction);
+    const send = (url: string): void => {
+      outgoing.writeHead(303, { Location: url, ...carryingHeaders });
+    };
     const client = await provider.Client.find(String(params['client_id']));
     if (client === undefined) return undefined;
     return {
@@ -101,10 +104,13 @@ export function createStepRunner(options: StepRunnerOptions): StepRunner {
         const returnTo = await provider.interactionResult(incoming, outgoing, result, {
           mergeWithLastSubmission: result.consent !== undefined,
         });
-        outgoing.writeHead(303, { Location: returnTo, ...carryingHeaders });
+        // The interaction is of the account that was signed in until here.
+        await leaveOtherAccount(provider, interaction, result.login?.accountId);
+        send(returnTo);
       },
-      send: (url) => {
-        outgoing.writeHead(303, { Location: url, ...carryingHeaders });
+      send,
+      restart: () => {
+        send(toRestart(params));
       },
     };
   }
@@ -116,6 +122,36 @@ export function createStepRunner(options: StepRunnerOptions): StepRunner {
       resource: requested.filter((each) => options.scopes.has(each)),
     };
   }
+}
+
+/**
+ * Signs out who was signed in, when somebody else signs in now: the engine would send the browser to its page for signing
+ * out, which is not offered here.
+ */
+async function leaveOtherAccount(
+  provider: Provider,
+  { session }: Interaction,
+  accountId: string | undefined,
+): Promise<void> {
+  if (accountId === undefined || session === undefined) return;
+  const known = await provider.Session.findByUid(session.uid);
+  if (known?.accountId === undefined || known.accountId === accountId) return;
+  known.accountId = undefined;
+  // What the other allowed is not this one's.
+  known.authorizations = undefined;
+  await known.persist();
+}
+
+/** The request that the interaction is for, once more. */
+function toRestart(params: Interaction['params']): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(params)) {
+    for (const each of [value].flat()) {
+      if (typeof each === 'string' || typeof each === 'number') query.append(name, String(each));
+    }
+  }
+  query.set('prompt', 'login');
+  return `/oauth/authorize?${query.toString()}`;
 }
 
 async function findInteraction(

@@ -62,6 +62,8 @@ export interface UpstreamProviderOptions {
   readonly now?: () => number;
 }
 
+/** It refuses what OpenID Connect Core, section 3.1.2.1, has for asking anew, and lets people choose an account instead. */
+const google = 'https://accounts.google.com';
 const timeoutSeconds = 5;
 const maxDocumentBytes = 256 * 1024;
 /** The provider may move its endpoints. */
@@ -142,7 +144,7 @@ export function createUpstreamProvider(options: UpstreamProviderOptions): Upstre
         nonce,
         code_challenge: await library.calculatePKCECodeChallenge(verifier),
         code_challenge_method: 'S256',
-        ...(isAnew && { prompt: 'login' }),
+        ...(isAnew && { prompt: issuer === google ? 'select_account' : 'login' }),
       });
       return url.href;
     },

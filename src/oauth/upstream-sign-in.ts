@@ -34,11 +34,10 @@ export function createUpstreamSignIn(options: UpstreamSignInOptions): SignInMeth
   /** A page in place of a failure: whoever reads it is no program. */
   const showFailure = (step: Step, error: unknown): void => {
     if (!(error instanceof UpstreamError) && !(error instanceof RequestError)) throw error;
-    options.onError(error);
     const isAway = error instanceof UpstreamError;
-    step.show(
-      isAway ? 503 : 401,
-      renderProblemPage(
+    if (isAway) options.onError(error);
+    step.show(isAway ? 503 : 401, {
+      ...renderProblemPage(
         isAway ? `${providerName} cannot be reached` : `${providerName} did not sign you in`,
         isAway
           ? 'That is where you sign in for this server, and it does not answer as it should.'
@@ -48,7 +47,8 @@ export function createUpstreamSignIn(options: UpstreamSignInOptions): SignInMeth
           : 'Try again. If it happens again, tell whoever runs this server.',
         { href: step.form.action, label: 'Try again' },
       ),
-    );
+      ...(!isAway && { log: { error: error.code, detail: error.detail } }),
+    });
   };
 
   const finishAs = async (step: Step, identity: VerifiedIdentity): Promise<void> => {
@@ -80,7 +80,12 @@ export function createUpstreamSignIn(options: UpstreamSignInOptions): SignInMeth
     comeBack: async (step, answer) => {
       const attempt = await attempts.take(answer.get('state') ?? '');
       if (attempt?.uid !== step.interaction.uid) {
-        showFailure(step, new RequestError('invalid_token', 'The answer is of no sign-in that waits'));
+        showFailure(
+          step,
+          new RequestError('invalid_token', 'The answer does not hold', {
+            detail: 'of no sign-in that waits',
+          }),
+        );
         return;
       }
       let identity: VerifiedIdentity;

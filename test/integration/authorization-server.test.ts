@@ -2,6 +2,7 @@
  * The authorization server's own promises, on every database; what many do at once is in `authorization-server-parallel.test.ts`,
  * and what real clients send in `authorization-server-clients.test.ts`.
  */
+import { randomUUID } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
@@ -151,6 +152,43 @@ describe.each(useDatabaseTargets())('on %s', (_database, makeTarget) => {
       const { reply, location } = await browser.open(`${url}&scope=notes%3Awrite`);
       expect(location ?? `${reply.status}`).toMatch(/error=invalid_request|^400$/);
     });
+  });
+
+  describe('somebody else in the same browser', () => {
+    const grace = { name: 'grace', password: 'a password of grace alone' };
+
+    test.each(['switches at the consent page', 'is asked to sign in anew by the client'])(
+      'who %s gets tokens of their own, and the other keeps theirs',
+      async (way) => {
+        const user = { id: randomUUID(), issuer: 'local', subject: 'grace', isActive: true, createdAt: 2 };
+        await open.users.insert(user, `hash of ${grace.password}`);
+        await open.users.setMembership({
+          userId: user.id,
+          tenantId: open.tenantId,
+          role: 'member',
+          scopes: ['notes'],
+          isActive: true,
+          createdAt: 2,
+        });
+        const browser = new TestBrowser(open);
+        const first = await connect(open, {}, browser);
+        const prompt = way.startsWith('is asked') ? 'login' : 'consent';
+        const attempt = begin(first.attempt.clientId, redirectUri, { prompt });
+        let page = await browser.open(attempt.url);
+        if (way.startsWith('switches')) page = await browser.submit(page, { decision: 'switch' });
+        page = await browser.submit(page, { ...grace, decision: 'continue' });
+        expect(page.reply.body).toContain('You are signed in as <strong>grace</strong>');
+        const answer = answerOf(await browser.submit(page, { decision: 'allow' }));
+        const reply = await open.ask('/oauth/token', {
+          body: toRedemption(attempt, answer.get('code') ?? ''),
+        });
+        expect(decodeJwt(String(bodyOf(reply)['access_token'])).sub).toBe(user.id);
+
+        const body = toRefresh(first.attempt.clientId, first.tokens['refresh_token']);
+        const refreshed = bodyOf(await open.ask('/oauth/token', { body }));
+        expect(decodeJwt(String(refreshed['access_token'])).sub).toBe(open.userId);
+      },
+    );
   });
 
   describe('redirects', () => {

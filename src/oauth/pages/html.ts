@@ -3,7 +3,7 @@
  * with; only what the tag itself made goes in unescaped.
  */
 import { createHash } from 'node:crypto';
-import type { FullReply } from '../../http/messages.ts';
+import type { FullReply, LogFields } from '../../http/messages.ts';
 
 /** HTML that is safe to put into HTML. */
 export interface Html {
@@ -105,7 +105,8 @@ export function renderDocument(title: string, content: Html): string {
 /** A page as a reply. */
 export function toPageReply(
   status: number,
-  page: { readonly title: string; readonly content: Html },
+  page: { readonly title: string; readonly content: Html; readonly log?: LogFields },
 ): FullReply {
-  return { kind: 'full', status, headers: pageHeaders, body: renderDocument(page.title, page.content) };
+  const body = renderDocument(page.title, page.content);
+  return { kind: 'full', status, headers: pageHeaders, body, ...(page.log && { log: page.log }) };
 }

@@ -1,10 +1,13 @@
 /** What a person sees between asking a client to connect and being back at the client. */
+import type { LogFields } from '../../http/messages.ts';
 import { html, type Html } from './html.ts';
 
 /** A page. */
 export interface Page {
   readonly title: string;
   readonly content: Html;
+  /** What the log line of the request says of it. */
+  readonly log?: LogFields;
 }
 
 /** Who asks, as the pages say it. */
@@ -152,11 +155,41 @@ export function renderConsent(view: ConsentView): Page {
         <div class="actions">
           <button class="main" name="decision" value="allow">Allow</button>
           <button name="decision" value="cancel">Deny</button>
+          <button name="decision" value="switch">Sign in as somebody else</button>
         </div>
         <p class="small">
           Allow only what you asked for yourself, just now. ${client.name} is what the client calls itself;
           nobody has checked it.
         </p>
+      </form>`,
+  };
+}
+
+/** What somebody sees who is signed in and may do nothing. */
+export interface NoAccessView extends FormParts {
+  readonly userName: string;
+  /** Of the account, so that whoever runs the server can find it. */
+  readonly userId: string;
+}
+
+/** Says whom to ask, and lets the person use another account. */
+export function renderNoAccess(view: NoAccessView): Page {
+  return {
+    title: 'You have no access yet',
+    content: html`<h1>You have no access yet</h1>
+      <p class="problem" role="alert">
+        You are signed in as <strong>${view.userName}</strong>, who belongs to no tenant of this server.
+      </p>
+      <p>
+        Ask whoever runs this server to give you access, and name your account: ${view.userId}. Then connect
+        again.
+      </p>
+      <form method="post" action="${view.action}">
+        <input type="hidden" name="token" value="${view.token}" />
+        <div class="actions">
+          <button name="decision" value="switch">Sign in as somebody else</button>
+          <button name="decision" value="cancel">Cancel</button>
+        </div>
       </form>`,
   };
 }
