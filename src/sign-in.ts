@@ -21,6 +21,7 @@ import {
   createAuthorizationServer,
   type UpstreamSignIn,
 } from './oauth/authorization-server.ts';
+import { answerOutages } from './oauth/outage-replies.ts';
 import { createUpstreamProvider } from './oauth/upstream-provider.ts';
 import type { Limits } from './policy/limits.ts';
 import type { Logger } from './telemetry/logger.ts';
@@ -152,7 +153,7 @@ export function createSignIn(options: SignInOptions): SignIn {
         onError,
       });
       servers.push(server);
-      return { ...server, endpoints: limitOauthEndpoints(server.endpoints, limits) };
+      return { ...server, endpoints: answerOutages(limitOauthEndpoints(server.endpoints, limits), onError) };
     },
     noticeStepUp: async ({ token }) => {
       const [server] = servers;

@@ -64,6 +64,13 @@ describe('by address', () => {
     expect((await ask(register, '{}', '192.0.2.2')).status).toBe(200);
   });
 
+  it('six hundred sign-ins are begun, and then a page says so', async () => {
+    const { authorize } = create(ok);
+    expect(await countUntilRefused(authorize, '')).toBe(600);
+    expect((await ask(authorize)).body).toContain('Too many attempts');
+    expect((await ask(authorize, '', '192.0.2.2')).status).toBe(200);
+  });
+
   it('a hundred passwords are tried, whatever the names, and then a page says so', async () => {
     const { interaction } = create(ok);
     expect(await countUntilRefused(interaction.decide, 'name=ada&password=x&decision=continue')).toBe(100);
@@ -108,8 +115,8 @@ describe('by address', () => {
   });
 
   it('nothing else is limited', async () => {
-    const { authorize, resume, revoke, jwks, metadata } = create(ok);
-    for (const handler of [authorize, resume, revoke, jwks, metadata])
+    const { resume, revoke, jwks, metadata } = create(ok);
+    for (const handler of [resume, revoke, jwks, metadata])
       expect(await countUntilRefused(handler, 'password=x')).toBe(Infinity);
   });
 });

@@ -12,11 +12,20 @@ const signIns = { capacity: 100, windowMs: 300_000 };
 /** A client that runs elsewhere registers for all its users from a few addresses. */
 const registrations = { capacity: 600, windowMs: 300_000 };
 
+/** Each is remembered for an hour, before anybody has shown who they are. */
+const authorizations = { capacity: 600, windowMs: 300_000 };
+
 /** The same endpoints, limited. */
 export function limitOauthEndpoints(endpoints: OauthEndpoints, limits: Limits): OauthEndpoints {
-  const { register, token, interaction } = endpoints;
+  const { authorize, register, token, interaction } = endpoints;
   return {
     ...endpoints,
+    authorize: limitAttempts(authorize, {
+      limits,
+      what: 'authorization-address',
+      limit: authorizations,
+      refuse: refusePerson,
+    }),
     register: limitAttempts(register, {
       limits,
       what: 'registration-address',

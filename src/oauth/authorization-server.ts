@@ -5,6 +5,7 @@
  * Not here: who may be a user (`auth/users`), what access tokens are good for (the resource server), and how often
  * anybody may ask.
  */
+import type { IncomingMessage } from 'node:http';
 import type { Provider } from 'oidc-provider';
 import { isServiceClientId, type ServiceClientStore } from '../auth/clients/service-client-store.ts';
 import type { ProofCheck } from '../auth/dpop/dpop-proof.ts';
@@ -18,7 +19,7 @@ import type { SigningKeys } from '../auth/tokens/signing-keys.ts';
 import type { TokenService } from '../auth/tokens/token-service.ts';
 import type { Newcomers } from '../auth/users/known-identity.ts';
 import type { UserStore } from '../auth/users/user-store.ts';
-import { RequestError } from '../errors.ts';
+import { RequestError, UpstreamError } from '../errors.ts';
 import type { SealedBox } from '../mcp/sealed-box.ts';
 import { addAssertionGrant, toServiceSubject } from './client-grants.ts';
 import { createClientDocumentFetch, isClientDocumentUrl } from './client-documents.ts';
@@ -113,6 +114,8 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
   const tokenUrl = `${options.publicUrl}${tokenPath}`;
   const grantTenants = createGrantTenants(store, box, now);
   const stepUps = createStepUpNotices(store, now);
+  /** What requests met that the engine answered as a fault of its own. */
+  const outages = new WeakMap<IncomingMessage, UpstreamError>();
   let built: { readonly keyId: string; readonly provider: Provider } | undefined;
 
   /** The engine holds its signing key for good: with another key it is another engine. Nothing else is lost. */
@@ -190,8 +193,10 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     });
     // Where we are reached is told by us, not by whoever asks: see `run-listener.ts`.
     provider.proxy = true;
-    provider.on('server_error', (_ctx, error) => {
-      options.onError(error);
+    provider.on('server_error', (ctx, error) => {
+      // What is out of reach is no fault: whoever asked is told, in `outage-replies.ts`.
+      if (error instanceof UpstreamError) outages.set(ctx.req, error);
+      else options.onError(error);
     });
     return provider;
   };
@@ -229,6 +234,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
   return {
     endpoints: createOauthEndpoints({
       getProvider,
+      findOutage: (incoming) => outages.get(incoming),
       publicUrl,
       resource,
       baseScopes: options.baseScopes,

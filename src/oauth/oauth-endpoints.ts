@@ -1,4 +1,5 @@
 /** The authorization server's requests: what our layer changes before and after the engine, one handler for each. */
+import type { IncomingMessage } from 'node:http';
 import { compactVerify, decodeProtectedHeader } from 'jose';
 import type { Provider } from 'oidc-provider';
 import type { RevocationKind } from '../auth/revocation/revocation-store.ts';
@@ -8,7 +9,7 @@ import type { TokenService } from '../auth/tokens/token-service.ts';
 import { type FullReply, type HttpRequest, toHeader, toJsonReply } from '../http/messages.ts';
 import type { RouteHandler } from '../http/routes.ts';
 import type { ProofCheck } from '../auth/dpop/dpop-proof.ts';
-import { RequestError } from '../errors.ts';
+import { RequestError, type UpstreamError } from '../errors.ts';
 import { toTokenPresentation } from './client-grants.ts';
 import { normalizeClientMetadata } from './client-metadata.ts';
 import { identityAssertionProfile, jwtBearerGrant } from './grants/identity-assertion-grant.ts';
@@ -48,6 +49,8 @@ export interface OauthEndpoints {
 /** What the handlers depend on. */
 export interface OauthEndpointOptions {
   readonly getProvider: () => Promise<Provider>;
+  /** What was out of reach for a request that the engine has answered. */
+  readonly findOutage: (incoming: IncomingMessage) => UpstreamError | undefined;
   readonly publicUrl: URL;
   readonly resource: string;
   readonly baseScopes: readonly string[];
@@ -87,10 +90,19 @@ export function createOauthEndpoints(options: OauthEndpointOptions): OauthEndpoi
   ): Promise<FullReply> => {
     const provider = await getProvider();
     const answer = provider.callback();
-    return runListener((incoming, outgoing) => void answer(incoming, outgoing), request, {
-      publicUrl,
-      ...changes,
-    });
+    let outage: UpstreamError | undefined;
+    const reply = await runListener(
+      (incoming, outgoing) => {
+        outgoing.once('finish', () => {
+          outage = options.findOutage(incoming);
+        });
+        void answer(incoming, outgoing);
+      },
+      request,
+      { publicUrl, ...changes },
+    );
+    if (outage !== undefined) throw outage;
+    return reply;
   };
 
   /** One spelling of our resource, however the client wrote it: the engine compares strings. */
