@@ -1,5 +1,8 @@
 /** Attacks on the authorization server. Each test is one attack, or a row of them, that must not succeed. */
 import { createHash, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { decodeJwt, exportJWK, generateKeyPair, type GenerateKeyPairResult, SignJWT } from 'jose';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
@@ -266,6 +269,27 @@ describe.each(useDatabaseTargets())('on %s', (_database, makeTarget) => {
       expect(page.location).toBeUndefined();
       expect(page.reply.body).not.toContain('<form');
       expect(page.reply.status).toBeGreaterThanOrEqual(400);
+    });
+
+    test('a name that is public when it is looked up, and of this machine when it is connected to', async () => {
+      let reached = 0;
+      const inside = createServer((_request, response) => {
+        reached += 1;
+        response.setHeader('content-type', 'application/json').end(JSON.stringify(good));
+      });
+      inside.listen(0, '127.0.0.1');
+      await once(inside, 'listening');
+      const { port } = inside.address() as AddressInfo;
+      try {
+        // As the name would be resolved the second time: what comes along with the request is what it is sent with.
+        const rebound = (_input: unknown, init?: RequestInit) => fetch(`http://127.0.0.1:${port}/`, init);
+        const { page, asked } = await visit(documentUrl, rebound);
+        expect([page.location, reached]).toEqual([undefined, 0]);
+        expect(asked).toBeGreaterThan(0);
+      } finally {
+        inside.closeAllConnections();
+        inside.close();
+      }
     });
 
     test('a document that never comes', async () => {
