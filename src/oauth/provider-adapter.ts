@@ -28,15 +28,34 @@ const maxLifeSeconds = 400 * 24 * 3600;
 /** The engine's name for proofs, of clients and of keys, that were presented: each is good once. */
 export const proofModel = 'ReplayDetection';
 
+type EndGrant = (grantId: string) => Promise<void>;
+
 /** An adapter for each of the engine's models. */
 export function createProviderAdapters(options: ProviderAdapterOptions): (model: string) => Adapter {
+  const endGrant = createEndGrant(options);
   return (model) =>
-    model === 'Client' ? createClientAdapter(options.clients) : createAdapter(model, options);
+    model === 'Client' ? createClientAdapter(options.clients) : createAdapter(model, options, endGrant);
+}
+
+/** The engine asks each of its models to end a grant, at once; for all of them it is ended once. */
+function createEndGrant({ store, onGrantEnded }: ProviderAdapterOptions): EndGrant {
+  const ending = new Map<string, Promise<void>>();
+  const end = async (grantId: string): Promise<void> => {
+    // First what is told to all instances: a token must not outlive the record that says where it came from.
+    await onGrantEnded(grantId);
+    await store.removeByGrant(grantId);
+  };
+  return (grantId) => {
+    const running = ending.get(grantId) ?? end(grantId).finally(() => ending.delete(grantId));
+    ending.set(grantId, running);
+    return running;
+  };
 }
 
 function createAdapter(
   model: string,
-  { store, box, refreshGraceMs, onGrantEnded, toUsedError, now }: ProviderAdapterOptions,
+  { store, box, refreshGraceMs, toUsedError, now }: ProviderAdapterOptions,
+  endGrant: EndGrant,
 ): Adapter {
   const isRefreshToken = model === 'RefreshToken';
   const isProof = model === proofModel;
@@ -88,12 +107,6 @@ function createAdapter(
     },
     revokeByGrantId: endGrant,
   };
-
-  async function endGrant(grantId: string): Promise<void> {
-    // First what is told to all instances: a token must not outlive the record that says where it came from.
-    await onGrantEnded(grantId);
-    await store.removeByGrant(grantId);
-  }
 }
 
 function createClientAdapter(clients: OauthClients): Adapter {

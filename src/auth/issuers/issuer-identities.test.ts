@@ -43,3 +43,16 @@ test.each<[string, Record<string, unknown>, string?]>([
     code: 'invalid_token',
   });
 });
+
+test('a user of an issuer with two names is one user, known by the first', async () => {
+  const names = ['https://id.example', 'https://tenant.id.example'];
+  const record = toTrustedIssuer({ issuer: names, uses: ['identity'], identityAudience: 'app' });
+  const keys = { find: createLocalJWKSet({ keys: [key.jwk] }) };
+  const both = createIdentityVerifier(
+    createTokenVerifier([{ issuer: { ...record, algorithms: ['RS256'] }, keys }]),
+  );
+  for (const iss of names) {
+    const known = await both.verifyIdentity(await sign({ iss, aud: 'app' }));
+    expect(known).toMatchObject({ issuer: names[0], subject: 'ada' });
+  }
+});

@@ -1,6 +1,6 @@
 import { RequestError } from '../../errors.ts';
 import type { IdentityVerifier, VerifiedIdentity } from '../tokens/identity-verifier.ts';
-import type { TokenVerifier, VerifiedToken } from './token-verifier.ts';
+import { type TokenVerifier, toUserIssuer, type VerifiedToken } from './token-verifier.ts';
 
 const maxTextLength = 320;
 
@@ -12,19 +12,20 @@ export function createIdentityVerifier(
   return {
     verifyIdentity: async (token, issuer) => {
       const verified = await verifier.verify(token, 'identity', issuer === undefined ? {} : { from: issuer });
-      return toIdentity(verified.payload, now());
+      return toIdentity(verified, now());
     },
   };
 }
 
-function toIdentity(payload: VerifiedToken['payload'], now: number): VerifiedIdentity {
+function toIdentity(verified: VerifiedToken, now: number): VerifiedIdentity {
+  const { payload } = verified;
   const { auth_time: authTime } = payload;
   const authenticatedAt = typeof authTime === 'number' ? authTime * 1000 : undefined;
   if (authenticatedAt !== undefined && authenticatedAt > now + toleranceMs) {
     throw new RequestError('invalid_token', 'The token is not valid', { detail: 'auth_time is to come' });
   }
   return {
-    issuer: payload.iss,
+    issuer: toUserIssuer(verified),
     subject: payload.sub,
     ...toNames(payload),
     ...(authenticatedAt !== undefined && { authenticatedAt }),

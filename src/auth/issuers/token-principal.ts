@@ -5,7 +5,7 @@ import { intersectScopes } from '../scope-cover.ts';
 import { resolveMember } from '../tokens/memberships.ts';
 import type { UserStore } from '../users/user-store.ts';
 import { ownIssuerName } from './own-issuer.ts';
-import type { VerifiedToken } from './token-verifier.ts';
+import { toUserIssuer, type VerifiedToken } from './token-verifier.ts';
 
 const scopeToken = /^[\x21\x23-\x5b\x5d-\x7e]{1,128}$/;
 const tenantId = /^[A-Za-z0-9._:-]{1,128}$/;
@@ -57,12 +57,12 @@ interface Standing {
 }
 
 async function toMembershipStanding(
-  { payload }: VerifiedToken,
+  verified: VerifiedToken,
   scopes: readonly string[],
   users: UserStore | undefined,
 ): Promise<Standing> {
   if (users === undefined) throw toForbidden('no table of users');
-  const user = await users.findByIdentity(payload.iss, payload.sub);
+  const user = await users.findByIdentity(toUserIssuer(verified), verified.payload.sub);
   const { membership } = await resolveMember(users, user);
   return {
     tenantId: membership.tenantId,

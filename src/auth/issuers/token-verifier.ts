@@ -34,6 +34,14 @@ export interface VerifiedToken {
   };
 }
 
+/**
+ * The URL by which the users of an issuer are known here: the first of its record, whichever of them a token names. Several
+ * are several names of one directory.
+ */
+export function toUserIssuer({ issuer, payload }: Pick<VerifiedToken, 'issuer' | 'payload'>): string {
+  return issuer.issuers[0] ?? payload.iss;
+}
+
 /** What a token must be good for, beyond its issuer's record. */
 export interface VerifyOptions {
   /** Takes the place of the record's audiences. */

@@ -6,7 +6,7 @@
  *   (draft-ietf-oauth-identity-assertion-authz-grant-04), sections 4.4 and 5
  */
 import { createHash, randomUUID } from 'node:crypto';
-import type { TokenVerifier, VerifiedToken } from '../../auth/issuers/token-verifier.ts';
+import { type TokenVerifier, toUserIssuer, type VerifiedToken } from '../../auth/issuers/token-verifier.ts';
 import type { OauthStore } from '../../auth/oauth-store.ts';
 import { intersectScopes } from '../../auth/scope-cover.ts';
 import { signAccessToken } from '../../auth/tokens/access-token.ts';
@@ -69,12 +69,13 @@ export async function redeemIdentityAssertion(
   options: IdentityAssertionOptions,
 ): Promise<IssuedToken> {
   const { issuer, resource, users, keys, now } = options;
-  const { payload } = await options.verifier.verify(assertion, 'id-jag', {
+  const verified = await options.verifier.verify(assertion, 'id-jag', {
     type: assertionType,
     audiences: [issuer],
   });
+  const { payload } = verified;
   requireBinding(payload, clientId, resource);
-  const member = await resolveMember(users, await users.findByIdentity(payload.iss, payload.sub));
+  const member = await resolveMember(users, await users.findByIdentity(toUserIssuer(verified), payload.sub));
   const granted = toScopes(payload, scopes, options);
   const allowed = intersectScopes(granted, member.membership.scopes);
   if (granted.length > 0 && allowed.length === 0)
