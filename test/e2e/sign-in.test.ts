@@ -69,6 +69,8 @@ test('who is switched off is out, and no log of any level has a secret', async (
   await vi.waitFor(async () => expect((await ask()).status).toBe(401), patience);
   const { out, error } = host.read();
   expect(error + out).toContain('"level":"info"');
+  // Nothing but the log is there: whoever collects it reads an object a line.
+  for (const line of error.trim().split('\n')) expect(() => JSON.parse(line) as unknown).not.toThrow();
   for (const secret of [token, client.tokens?.refresh_token ?? '?', person.password])
     expect(`${error}${out.replace(/password {2}\S+/, '')}`).not.toContain(secret);
   await client.close();
