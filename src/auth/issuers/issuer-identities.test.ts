@@ -36,12 +36,21 @@ test('says who a Firebase user is, without an address that the issuer does not v
 test.each<[string, Record<string, unknown>, string?]>([
   ['another project', { aud: 'shop-2' }],
   ['nobody', { sub: '' }],
+  ['somebody who cannot be told in a line', { sub: 'ada\u001b[2J' }],
+  ['somebody whose name is longer than names are', { sub: 'a'.repeat(256) }],
   ['a sign-in to come', { auth_time: Math.floor(Date.now() / 1000) + 3600 }],
   ['another issuer than asked for', {}, 'https://other.example'],
 ])('refuses an identity token of %s', async (_, claims, from) => {
   await expect(identities.verifyIdentity(await sign(claims), from)).rejects.toMatchObject({
     code: 'invalid_token',
   });
+});
+
+test('a name that would write into a terminal, or the other way round, is none', async () => {
+  for (const name of ['\u001b]0;owned\u0007', 'two\nlines', '\u202eadA', '']) {
+    const known = await identities.verifyIdentity(await sign({ name, email: name }));
+    expect([known.name, known.email]).toEqual([undefined, undefined]);
+  }
 });
 
 test('a user of an issuer with two names is one user, known by the first', async () => {

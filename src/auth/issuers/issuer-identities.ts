@@ -44,6 +44,7 @@ export function toNames(claims: Readonly<Record<string, unknown>>): Pick<Verifie
 
 const toleranceMs = 30_000;
 
+/** Shown on pages and in terminals: nothing that could make it look like something else there. */
 function isText(value: unknown): value is string {
-  return typeof value === 'string' && value !== '' && value.length <= maxTextLength;
+  return typeof value === 'string' && value.length <= maxTextLength && /^[^\p{C}\p{Zl}\p{Zp}]+$/u.test(value);
 }

@@ -12,6 +12,8 @@ import type { KeySet } from './key-set.ts';
 /** Longer tokens are refused unread. */
 export const maxTokenLength = 16_384;
 
+/** OpenID Connect Core 1.0, section 2, and what a terminal or a page can show. */
+const subjectPattern = /^[^\p{C}\p{Zl}\p{Zp}]{1,255}$/u;
 const toleranceSeconds = 30;
 /** Past this a revocation might be forgotten before the token ends. 30 days. */
 const maxLifetimeSeconds = 30 * 24 * 3600;
@@ -136,8 +138,8 @@ async function verifySignature(
 
 function requireTimes(payload: JWTPayload, now: number): VerifiedToken['payload'] {
   const { iss, sub, exp, iat } = payload;
-  if (typeof iss !== 'string' || typeof sub !== 'string' || sub === '' || sub.length > 256)
-    throw toInvalid('sub is missing or too long');
+  if (typeof iss !== 'string' || typeof sub !== 'string' || !subjectPattern.test(sub))
+    throw toInvalid('sub is missing, too long, or has characters that cannot be seen');
   if (typeof exp !== 'number' || typeof iat !== 'number') throw toInvalid('exp or iat is missing');
   // The tolerance is for clocks that are behind: what has ended here has ended.
   if (now >= exp * 1000) throw toInvalid('expired');
