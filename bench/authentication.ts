@@ -10,6 +10,8 @@ import type { ServerProcess } from './server-process.ts';
 import { round, toMedian } from './statistics.ts';
 import { prepareCall } from './wire.ts';
 
+/** Takes authentication out of a server that is started with it. */
+const openToAll = new URL('../../bench/open-to-all.mjs', import.meta.url).href;
 const toolCount = 20;
 const audience = 'https://bench.example/mcp';
 const coldTokens = 3000;
@@ -34,9 +36,13 @@ export async function measureAuthentication(report: (line: string) => void): Pro
     const [byToken, byKey] = [await prepare(server, token), await prepare(server, server.token)];
     for (const each of [byToken, byKey]) await warmUp(each);
     const tokenAgainstKeyCpuRatio = await comparePairs(byToken, byKey);
+    const openServer = await pool.load('open', { ...spec, nodeOptions: ['--import', openToAll] });
+    const byNobody = await prepare(openServer, openServer.token);
+    await warmUp(byNobody);
+    const tokenAgainstNoneCpuRatio = await comparePairs(byToken, byNobody);
     report(`measuring ${coldTokens} tokens that are seen for the first time`);
     const cold = await measureCold(server, issuer);
-    return { tokenAgainstKeyCpuRatio, ...cold, ...(await measureFastPath(issuer)) };
+    return { tokenAgainstKeyCpuRatio, tokenAgainstNoneCpuRatio, ...cold, ...(await measureFastPath(issuer)) };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     report(`the figures of authentication are left out: ${message}`);
