@@ -35,6 +35,26 @@ describe('without a proxy', () => {
   });
 });
 
+describe('a header that nobody is trusted to write', () => {
+  const countTold = (trusted: readonly string[], sent: readonly RequestHeaders[]): number => {
+    let told = 0;
+    const toClientAddress = createToClientAddress(createTrustedProxies(trusted), () => (told += 1));
+    for (const headers of sent) toClientAddress({ peerAddress: '192.0.2.1', headers });
+    return told;
+  };
+
+  it('is told of once', () => {
+    const sent = [forwardedFor('192.0.2.9'), forwarded('for=192.0.2.9'), forwardedFor('192.0.2.8')];
+    expect(countTold([], sent)).toBe(1);
+    expect(countTold([], sent.slice(1, 2))).toBe(1);
+  });
+
+  it('is not told of where there is none, or somebody is trusted', () => {
+    expect(countTold([], [{}, { via: '1.1 proxy' }])).toBe(0);
+    expect(countTold(proxies, [forwardedFor('192.0.2.9')])).toBe(0);
+  });
+});
+
 describe('behind a trusted proxy', () => {
   it.each<[string, RequestHeaders, string]>([
     ['says nothing', {}, proxy],

@@ -21,11 +21,25 @@ export interface AddressSource {
 /** Finds the canonical address of a request's client; nothing when it cannot be known. */
 export type ToClientAddress = (source: AddressSource) => string | undefined;
 
-/** @param isTrustedProxy absent: no header is believed */
-export function createToClientAddress(isTrustedProxy: IsTrustedProxy | undefined): ToClientAddress {
+/**
+ * @param isTrustedProxy absent: no header is believed
+ * @param onUnbelieved told, once, that there was a header though nobody is trusted to write one: as a rule a proxy that was
+ *   forgotten
+ */
+export function createToClientAddress(
+  isTrustedProxy: IsTrustedProxy | undefined,
+  onUnbelieved: () => void = () => undefined,
+): ToClientAddress {
+  let isTold = false;
   return ({ peerAddress, headers }) => {
     const peer = peerAddress === undefined ? undefined : toCanonicalAddress(withoutZone(peerAddress));
-    if (isTrustedProxy === undefined) return peer;
+    if (isTrustedProxy === undefined) {
+      if (!isTold && (headers['x-forwarded-for'] ?? headers['forwarded']) !== undefined) {
+        isTold = true;
+        onUnbelieved();
+      }
+      return peer;
+    }
     const mayTell = peer === undefined ? peerAddress === undefined : isTrustedProxy(peer);
     return mayTell ? (findTold(headers, isTrustedProxy) ?? peer) : peer;
   };

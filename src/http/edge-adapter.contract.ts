@@ -91,6 +91,7 @@ export function createTestEdge(
     logger: {
       isEnabled: () => true,
       info: (event, fields) => lines.push({ event, fields }),
+      warn: (event, fields) => lines.push({ event, fields }),
       error: (event, fields, error) => lines.push({ event, fields, error }),
     },
     ...rest,

@@ -93,7 +93,9 @@ export function createEdge(options: EdgeOptions): HttpEdge {
   const createRequestId = options.createRequestId ?? createRequestIds(crypto.randomUUID().slice(0, 8));
   const stages = createStages(options, createRequestId).map(({ run }) => run);
   const renderError = createErrorRenderer(options);
-  const toClientAddress = createToClientAddress(options.isTrustedProxy);
+  const toClientAddress = createToClientAddress(options.isTrustedProxy, () => {
+    logger.warn('edge.proxy_not_trusted', {});
+  });
 
   return {
     open: (head) => new HttpExchange(head, now(), toClientAddress),

@@ -11,6 +11,7 @@ function createReady(options: Partial<ReadyOptions>): { ask(): Promise<FullReply
   const logger: EdgeLogger = {
     isEnabled: () => true,
     info: () => {},
+    warn: () => {},
     error: (event, fields, error) => failures.push([event, fields['check'], error]),
   };
   const handler = createReadyHandler({ checks: {}, isStopping: () => false, logger, reuseMs: 0, ...options });
