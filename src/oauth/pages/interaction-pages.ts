@@ -182,10 +182,11 @@ export function renderNoAccess(view: NoAccessView): Page {
       <p class="problem" role="alert">
         You are signed in as <strong>${view.userName}</strong>, who belongs to no tenant of this server.
       </p>
-      <p>
-        Ask whoever runs this server to give you access, and name your account: ${view.userId}. Then connect
-        again.
-      </p>
+      <p>Ask whoever runs this server to give you access, and name your account. Then connect again.</p>
+      <dl>
+        <dt>Your account</dt>
+        <dd>${view.userId}</dd>
+      </dl>
       <form method="post" action="${view.action}">
         <input type="hidden" name="token" value="${view.token}" />
         <div class="actions">
