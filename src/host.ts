@@ -217,7 +217,12 @@ export async function createHost(options: HostOptions): Promise<Host> {
 /** Or the first person to sign in would be the first to find out. */
 async function requireTenant(identity: Identity | undefined, tenantId: string): Promise<void> {
   if (identity === undefined || (await identity.tenants.findById(tenantId)) !== undefined) return;
-  throw new ConfigError([{ setting: 'UPSTREAM_JOIN_TENANT', problem: `there is no tenant ${tenantId}` }]);
+  throw new ConfigError([
+    {
+      setting: 'UPSTREAM_JOIN_TENANT',
+      problem: `there is no tenant with the id ${tenantId}; see: mooring tenants list`,
+    },
+  ]);
 }
 
 async function resolveConfig({

@@ -20,6 +20,12 @@ describe('where people sign in at another provider', () => {
     expect(text).toContain('npx mooring users join');
     expect(renderLaterRun(elsewhere)).toContain('people sign in at Harbour ID');
   });
+
+  it('nobody is told to let people in who join a tenant by themselves', () => {
+    const text = renderLaterRun({ ...elsewhere, joinedTenant: 'cafe' });
+    expect(text).toContain('joins the tenant cafe');
+    expect(text).not.toContain('users join');
+  });
 });
 
 describe('the first run', () => {

@@ -8,6 +8,8 @@ export interface RunningServer {
   readonly dataDir: string;
   /** The provider that people sign in at; absent where they do so here, or not at all. */
   readonly providerName?: string;
+  /** The tenant that people join by their first sign-in there; absent where somebody lets each of them in. */
+  readonly joinedTenant?: string;
 }
 
 /** The first key, while it can still be shown. */
@@ -65,14 +67,21 @@ Stop with Ctrl+C.
 }
 
 /** Empty where there is nothing to tell of how people sign in. */
-function renderPeople({ providerName }: RunningServer, account: FirstAccount | undefined): string {
-  if (providerName !== undefined) return `\n${renderProvider(providerName)}\n`;
+function renderPeople(
+  { providerName, joinedTenant }: RunningServer,
+  account: FirstAccount | undefined,
+): string {
+  if (providerName !== undefined) return `\n${renderProvider(providerName, joinedTenant)}\n`;
   return account === undefined ? '' : `\n${renderAccount(account)}\n`;
 }
 
-function renderProvider(name: string): string {
+function renderProvider(name: string, joinedTenant: string | undefined): string {
+  const newcomers =
+    joinedTenant === undefined
+      ? 'Whoever is new is told the id of their account; to let them in: npx mooring users join --help'
+      : `Whoever is new joins the tenant ${joinedTenant}.`;
   return `  Clients open a browser, and people sign in at ${name}.
-  Whoever is new is told the id of their account; to let them in: npx mooring users join --help`;
+  ${newcomers}`;
 }
 
 function renderAccount({ name, password }: FirstAccount): string {

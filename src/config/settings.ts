@@ -82,7 +82,8 @@ export const settings = {
       protocols: ['postgres:', 'postgresql:'],
       secret: true,
       whenAbsent: 'an SQLite file in DATA_DIR',
-      sentence: 'PostgreSQL, for tenants and API keys: postgres://user:password@host:5432/database.',
+      sentence:
+        'PostgreSQL, for tenants, API keys, users and what signing in keeps: postgres://user:password@host:5432/database.',
     },
     redisUrl: {
       kind: 'redis-url',
@@ -107,9 +108,10 @@ export const settings = {
       variable: 'ENCRYPTION_KEY',
       item: 'encryption-key',
       secret: true,
-      whenAbsent: 'a random key that ends with the process; required in production',
+      whenAbsent:
+        'a random key that ends with the process, or where tokens are signed one that is kept in DATA_DIR as `encryption.key`; required with REDIS_URL, in production, and where tokens are signed with DATABASE_URL',
       sentence:
-        'Encrypts what a client is given to keep between requests, and what rests in Redis: 64 hexadecimal digits. Several, separated by commas, to change it: the first encrypts, all of them open.',
+        'Encrypts what a client is given to keep between requests, what rests in Redis, and what signing in keeps in the database: 64 hexadecimal digits. Several, separated by commas, to change it: the first encrypts, all of them open.',
     },
     keyPrefix: {
       kind: 'text',
@@ -227,7 +229,7 @@ export const settings = {
       kind: 'text',
       variable: 'UPSTREAM_JOIN_TENANT',
       pattern: '[\\x21-\\x7e]{0,128}',
-      expected: 'the id of a tenant',
+      expected: 'the id of a tenant that there is, from `mooring tenants list`',
       default: '',
       whenAbsent: 'somebody lets each user in with `mooring users join`',
       sentence:

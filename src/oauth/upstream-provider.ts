@@ -245,7 +245,9 @@ function toOwnError(error: unknown, library: typeof OpenidClient, name: string):
   const isUnsound = error instanceof library.ClientError && unsoundCodes.has(error.code ?? '');
   if (isRefused || isUnsound)
     return new RequestError('invalid_token', `The answer of ${name} does not hold`, { detail: reason });
-  return new UpstreamError('sign_in_provider', `${name} cannot be reached`, { cause: new Error(reason) });
+  return new UpstreamError('sign_in_provider', `${name} cannot be reached, or refuses this host`, {
+    cause: new Error(reason),
+  });
 }
 
 function toReason(error: unknown): string {

@@ -38,13 +38,11 @@ export function createUpstreamSignIn(options: UpstreamSignInOptions): SignInMeth
     if (isAway) options.onError(error);
     step.show(isAway ? 503 : 401, {
       ...renderProblemPage(
-        isAway ? `${providerName} cannot be reached` : `${providerName} did not sign you in`,
+        isAway ? `${providerName} does not answer as it should` : `${providerName} did not sign you in`,
         isAway
-          ? 'That is where you sign in for this server, and it does not answer as it should.'
+          ? 'That is where you sign in for this server. It cannot be reached, or it refuses this server.'
           : 'Its answer does not hold: it may have taken too long, or may have been used before.',
-        isAway
-          ? 'Wait a moment, then try again.'
-          : 'Try again. If it happens again, tell whoever runs this server.',
+        `${isAway ? 'Wait a moment, then try' : 'Try'} again. If it happens again, tell whoever runs this server.`,
         { href: step.form.action, label: 'Try again' },
       ),
       ...(!isAway && { log: { error: error.code, detail: error.detail } }),

@@ -159,7 +159,7 @@ describe.each(useDatabaseTargets())('on %s', (_database, makeTarget) => {
       const { browser, page } = await arrive(open);
       const away = await browser.submit(page, { decision: 'continue' });
       expect(away.reply.status).toBe(503);
-      expect(away.reply.body).toContain('Elsewhere cannot be reached');
+      expect(away.reply.body).toContain('Elsewhere does not answer as it should');
       expect(away.reply.body).toMatch(/<a href="\/oauth\/interaction\/[\w-]+">Try again<\/a>/);
       expect(open.errors).toHaveLength(1);
 

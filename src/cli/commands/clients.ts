@@ -106,7 +106,7 @@ function addReading(clients: Command, deps: ClientsDeps): void {
     .command('revoke')
     .summary('forget a client and end its tokens')
     .description('Forgets a client and ends its tokens, on every instance. It cannot be taken back.')
-    .argument('<client>', 'its id')
+    .argument('<client>', 'its id, from clients list')
     .option('--json', 'print JSON')
     .action((id: string, flags: JsonFlag) =>
       withClients(deps, async ({ clientService }) => {
@@ -122,7 +122,8 @@ function readKeys({ jwks, jwksUri }: CreateFlags): ServiceClientInput['keys'] {
   try {
     return { jwks: JSON.parse(readFileSync(jwks, 'utf8')) as unknown };
   } catch (error) {
-    const reason = error instanceof SyntaxError ? 'is not JSON' : 'cannot be read';
+    const reason =
+      error instanceof SyntaxError ? 'is not JSON: give a JSON Web Key, or a set of them' : 'cannot be read';
     throw new CommandFailure(`${jwks} ${reason}`);
   }
 }

@@ -100,11 +100,13 @@ async function start(module: string, flags: StartFlags, deps: StartDeps): Promis
     const stopped = waitForStop(host, limitMs, logger, deps);
     const { url } = await host.listen();
     const providerName = toUpstreamName(config);
+    const { upstreamJoinTenant } = config.upstream;
     const running = {
       name: hosted.name,
       url,
       dataDir: toShown(deps.workingDir, dataDir),
       ...(providerName !== undefined && { providerName }),
+      ...(upstreamJoinTenant !== '' && { joinedTenant: upstreamJoinTenant }),
     };
     const { firstRun, firstUser } = host;
     const account = firstUser && { name: firstUser.user.subject, password: firstUser.password };

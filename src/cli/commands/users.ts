@@ -42,7 +42,7 @@ interface CreateFlags extends JsonFlag, MembershipFlags {
 }
 
 const pageSize = 200;
-const userArgument = 'the id, or the name to sign in with';
+const userArgument = 'the id, from users list, or the name to sign in with here';
 
 /** Adds `mooring users create|list|show|password|activate|deactivate|join|leave`. */
 export function addUsersCommand(program: Command, deps: UsersDeps): void {

@@ -40,7 +40,7 @@ function escape(text: string): string {
 }
 
 const style = `
-:root { color-scheme: light dark; --line: #8886; --accent: #1d5fbf; --warn: #8a5a00; --bad: #b3261e; }
+:root { color-scheme: light dark; --line: #8886; --edge: #767676; --accent: #1d5fbf; --warn: #8a5a00; --bad: #b3261e; }
 @media (prefers-color-scheme: dark) { :root { --accent: #8ab4f8; --warn: #f2c66d; --bad: #f2b8b5; } }
 * { box-sizing: border-box; }
 body { margin: 0; font: 1rem/1.5 system-ui, sans-serif; }
@@ -51,10 +51,11 @@ ul { margin: 0.25rem 0; padding-left: 1.25rem; }
 dl { margin: 1rem 0; border: 1px solid var(--line); border-radius: 0.5rem; padding: 0.75rem 1rem; }
 dt { font-size: 0.85rem; opacity: 0.8; }
 dd { margin: 0 0 0.5rem; font-weight: 600; }
+dd:last-child { margin-bottom: 0; }
 label { display: block; margin: 1rem 0 0.25rem; font-weight: 600; }
 fieldset { border: 1px solid var(--line); border-radius: 0.5rem; margin: 1rem 0; }
 fieldset label { font-weight: 400; margin: 0.25rem 0; }
-input[type='text'], input[type='password'] { width: 100%; font: inherit; padding: 0.6rem; border: 1px solid var(--line); border-radius: 0.4rem; }
+input[type='text'], input[type='password'] { width: 100%; font: inherit; padding: 0.6rem; border: 1px solid var(--edge); border-radius: 0.4rem; }
 .actions { display: flex; flex-wrap: wrap; gap: 0.75rem; margin-top: 1.5rem; }
 button { font: inherit; font-weight: 600; padding: 0.6rem 1.2rem; border: 1px solid var(--accent); border-radius: 0.4rem; cursor: pointer; background: none; color: var(--accent); }
 button.main { background: var(--accent); color: Canvas; }

@@ -47,10 +47,11 @@ export interface SignInView extends FormParts {
 
 /** Asks for a local account's name and password. */
 export function renderSignIn({ action, token, serverName, client, name, problem }: SignInView): Page {
+  const described = problem === undefined ? undefined : html` aria-describedby="problem" aria-invalid="true"`;
   return {
     title: problem === undefined ? `Sign in to ${serverName}` : `Error: sign in to ${serverName}`,
     content: html`<h1>Sign in to ${serverName}</h1>
-      <p>${client.name} wants to use ${serverName} for you. First, sign in.</p>
+      <p><strong>${client.name}</strong> wants to use ${serverName} for you. First, sign in.</p>
       ${renderProblem(problem)}
       <form method="post" action="${action}">
         <input type="hidden" name="token" value="${token}" />
@@ -65,7 +66,7 @@ export function renderSignIn({ action, token, serverName, client, name, problem 
           required
           maxlength="256"
           value="${name}"
-          ${problem === undefined ? undefined : html` aria-describedby="problem" aria-invalid="true"`}
+          ${described}
         />
         <label for="password">Password</label>
         <input
@@ -75,6 +76,7 @@ export function renderSignIn({ action, token, serverName, client, name, problem 
           autocomplete="current-password"
           required
           maxlength="1024"
+          ${described}
         />
         <div class="actions">
           <button class="main" name="decision" value="continue">Sign in</button>
@@ -152,15 +154,15 @@ export function renderConsent(view: ConsentView): Page {
             : renderTenants(tenants)
         }
         ${renderScopes(view.scopes)} ${renderLoopbackNote(client)}
+        <p class="small">
+          Allow only what you asked for yourself, just now. <strong>${client.name}</strong> is what the client
+          calls itself; nobody has checked it.
+        </p>
         <div class="actions">
           <button class="main" name="decision" value="allow">Allow</button>
           <button name="decision" value="cancel">Deny</button>
           <button name="decision" value="switch">Sign in as somebody else</button>
         </div>
-        <p class="small">
-          Allow only what you asked for yourself, just now. ${client.name} is what the client calls itself;
-          nobody has checked it.
-        </p>
       </form>`,
   };
 }
@@ -180,10 +182,11 @@ export function renderNoAccess(view: NoAccessView): Page {
       <p class="problem" role="alert">
         You are signed in as <strong>${view.userName}</strong>, who belongs to no tenant of this server.
       </p>
-      <p>
-        Ask whoever runs this server to give you access, and name your account: ${view.userId}. Then connect
-        again.
-      </p>
+      <p>Ask whoever runs this server to give you access, and name your account. Then connect again.</p>
+      <dl>
+        <dt>Your account</dt>
+        <dd>${view.userId}</dd>
+      </dl>
       <form method="post" action="${view.action}">
         <input type="hidden" name="token" value="${view.token}" />
         <div class="actions">
@@ -250,8 +253,8 @@ function renderTenants(tenants: readonly ShownTenant[]): Html {
 function renderLoopbackNote({ isLoopback, name }: ShownClient): Html {
   if (!isLoopback) return html``;
   return html`<p class="note">
-    The answer goes to a program on your own machine. Any program there could call itself ${name}: go on only
-    if you started this yourself.
+    The answer goes to a program on your own machine. Any program there could call itself
+    <strong>${name}</strong>: go on only if you started this yourself.
   </p>`;
 }
 
