@@ -132,6 +132,8 @@ describe.each(useDatabaseTargets())('on %s', (_database, makeTarget) => {
       ['that has ended', () => programs.assert({ iat: 1_700_000_000, exp: 1_700_000_300 })],
       ['that lives for a day', () => programs.assert({ exp: Math.floor(Date.now() / 1000) + 86_400 })],
       ['without an id of its own', () => programs.assert({ jti: undefined })],
+      ['whose scopes are a list, not text', () => programs.assert({ scope: ['notes:read'] })],
+      ['whose scopes are none', () => programs.assert({ scope: ' ' })],
       ['of a user who is not here', () => programs.assert({ sub: 'nobody' })],
     ];
     test.each(bad)('is refused: %s', async (_, make) => {
