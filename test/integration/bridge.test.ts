@@ -106,11 +106,14 @@ describe.each(useDatabaseTargets())('on %s', (_database, makeTarget) => {
       expect(visit.reply.body).toContain('Your account is not active');
     });
 
-    test('is asked again there when the client wants a new proof', async () => {
-      const { browser, page } = await arrive(open, { prompt: 'login' });
-      await signInElsewhere({ browser, page });
-      expect(upstream.asked.at(-1)?.get('prompt')).toBe('login');
-    });
+    test.each([{ prompt: 'login' }, { max_age: '60', scope: 'openid notes:read' }])(
+      'is asked again there when the client wants a new proof: %j',
+      async (parameters) => {
+        const { browser, page } = await arrive(open, parameters);
+        await signInElsewhere({ browser, page });
+        expect(upstream.asked.at(-1)?.get('prompt')).toBe('login');
+      },
+    );
 
     test('may be somebody else the next time, though the browser knows them', async () => {
       const mistaken = await arrive(open);
