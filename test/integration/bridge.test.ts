@@ -1,5 +1,6 @@
 /** Bridge mode: people sign in at another OpenID Connect provider. What must not succeed is with the attacks. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { UpstreamError } from '../../src/errors.ts';
 import {
   answerOf,
   bodyOf,
@@ -8,7 +9,15 @@ import {
   TestBrowser,
   toRedemption,
 } from '../authorization-server.ts';
-import { arrive, type Bridge, comeBack, openBridge, signInElsewhere, toUpstream } from '../bridge.ts';
+import {
+  arrive,
+  type Bridge,
+  comeBack,
+  newcomers,
+  openBridge,
+  signInElsewhere,
+  toUpstream,
+} from '../bridge.ts';
 import { useDatabaseTargets } from '../database-targets.ts';
 import type { UpstreamServer } from '../upstream-server.ts';
 
@@ -93,6 +102,27 @@ describe.each(useDatabaseTargets())('on %s', (_database, makeTarget) => {
       } finally {
         await closed.close();
       }
+    });
+
+    test('whose first sign-in failed halfway joins with the next', async () => {
+      const first = await arrive(open);
+      const { schema } = open.database.kysely;
+      await schema.alterTable('mcp_membership').renameTo('away').execute();
+      await expect(comeBack(first)).rejects.toThrow();
+      await schema.alterTable('away').renameTo('mcp_membership').execute();
+      const consent = await comeBack(await arrive(open));
+      expect(consent.reply.body).toContain('value="allow"');
+    });
+
+    test('is not half let in where the tenant of newcomers is not there', async () => {
+      const nowhere = { ...newcomers, tenantId: 'nowhere' };
+      const other = await open.openOther({ upstream: { ...toUpstream(upstream), newcomers: nowhere } });
+      try {
+        await expect(comeBack(await arrive(other))).rejects.toBeInstanceOf(UpstreamError);
+      } finally {
+        await other.close();
+      }
+      expect(await open.users.findByIdentity(upstream.url, 'ada-at-the-other-place')).toBeUndefined();
     });
 
     test('who was switched off is not let in', async () => {
