@@ -1,4 +1,4 @@
-import type { Selectable } from 'kysely';
+import type { Insertable, Selectable } from 'kysely';
 import type { PagePosition } from '../auth/api-key-store.ts';
 import type { Membership, User, UserChange, UserStore } from '../auth/users/user-store.ts';
 import { runQuery } from './database-error.ts';
@@ -14,7 +14,7 @@ export class SqlUserStore implements UserStore {
     this.#database = database;
   }
 
-  async insert(user: User, passwordHash?: string): Promise<boolean> {
+  insert(user: User, passwordHash?: string, membership?: Omit<Membership, 'userId'>): Promise<boolean> {
     const row = {
       id: user.id,
       issuer: user.issuer,
@@ -25,15 +25,33 @@ export class SqlUserStore implements UserStore {
       password_hash: passwordHash ?? null,
       created_at: user.createdAt,
     };
-    const inserted = await runQuery(() =>
-      this.#database.kysely
-        .insertInto('mcp_user')
-        .values(row)
-        .onConflict((conflict) => conflict.doNothing())
-        .returning('id')
-        .executeTakeFirst(),
+    return runQuery(() =>
+      this.#database.kysely.transaction().execute(async (transaction) => {
+        if (membership !== undefined) {
+          const tenant = await transaction
+            .selectFrom('mcp_tenant')
+            .select('id')
+            .where('id', '=', membership.tenantId)
+            .executeTakeFirst();
+          if (tenant === undefined) return false;
+        }
+        const inserted = await transaction
+          .insertInto('mcp_user')
+          .values(row)
+          .onConflict((conflict) => conflict.doNothing())
+          .returning('id')
+          .executeTakeFirst();
+        if (inserted === undefined) return false;
+        if (membership !== undefined) {
+          const { tenantId } = membership;
+          await transaction
+            .insertInto('mcp_membership')
+            .values({ user_id: user.id, tenant_id: tenantId, ...toValues(membership) })
+            .execute();
+        }
+        return true;
+      }),
     );
-    return inserted !== undefined;
   }
 
   async findById(id: string): Promise<User | undefined> {
@@ -119,12 +137,7 @@ export class SqlUserStore implements UserStore {
 
   setMembership(membership: Membership): Promise<boolean> {
     const { userId, tenantId } = membership;
-    const values = {
-      role: membership.role,
-      scopes: JSON.stringify(membership.scopes),
-      is_active: membership.isActive,
-      created_at: membership.createdAt,
-    };
+    const values = toValues(membership);
     return runQuery(() =>
       this.#database.kysely.transaction().execute(async (transaction) => {
         const both = await transaction
@@ -157,6 +170,17 @@ export class SqlUserStore implements UserStore {
   }
 }
 
+function toValues(
+  membership: Omit<Membership, 'userId' | 'tenantId'>,
+): Omit<Insertable<MembershipRow>, 'user_id' | 'tenant_id'> {
+  return {
+    role: membership.role,
+    scopes: JSON.stringify(membership.scopes),
+    is_active: membership.isActive,
+    created_at: membership.createdAt,
+  };
+}
+
 function toUser(row: Selectable<UserRow>): User {
   return {
     id: row.id,
@@ -174,7 +198,7 @@ function toMembership(row: Selectable<MembershipRow>): Membership {
     userId: row.user_id,
     tenantId: row.tenant_id,
     role: row.role,
-    // Written by `setMembership`, from a list of strings.
+    // Written by `toValues`, from a list of strings.
     scopes: JSON.parse(row.scopes) as string[],
     isActive: Boolean(row.is_active),
     createdAt: row.created_at,

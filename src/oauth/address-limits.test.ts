@@ -46,7 +46,7 @@ const ok = (): FullReply => toJsonReply(200, {});
 
 /** How many are answered before one is refused. */
 async function countUntilRefused(handler: RouteHandler, body: string): Promise<number> {
-  for (let count = 0; count < 1000; count += 1) if ((await ask(handler, body)).status === 429) return count;
+  for (let count = 0; count < 2000; count += 1) if ((await ask(handler, body)).status === 429) return count;
   return Infinity;
 }
 
@@ -84,6 +84,18 @@ describe('by address', () => {
       expect((await ask(interaction.decide, body)).status).toBe(200);
     expect((await ask(interaction.show)).status).toBe(200);
   });
+
+  it.each(['decision=continue&token=t', 'decision=allow&tenant=t', ''])(
+    'twelve hundred times a step goes on, which may be to another provider, and then a page says so: %j',
+    async (body) => {
+      const { interaction } = create(ok);
+      expect(await countUntilRefused(interaction.decide, body)).toBe(1200);
+      expect((await ask(interaction.decide, body)).body).toContain('Too many attempts');
+      for (const other of ['decision=cancel', 'decision=switch', 'name=ada&password=x&decision=continue'])
+        expect((await ask(interaction.decide, other)).status).toBe(200);
+      expect((await ask(interaction.decide, body, '192.0.2.2')).status).toBe(200);
+    },
+  );
 
   it.each<[string, FullReply, string]>([
     ['a client that is not good', toJsonReply(401, { error: 'invalid_client' }), ''],

@@ -14,6 +14,8 @@ const registrations = { capacity: 600, windowMs: 300_000 };
 
 /** Each is remembered for an hour, before anybody has shown who they are. */
 const authorizations = { capacity: 600, windowMs: 300_000 };
+/** Two for each of these: one may send a browser to another provider, which is remembered, too, any number of times. */
+const decisions = { capacity: 1200, windowMs: 300_000 };
 
 /** The same endpoints, limited. */
 export function limitOauthEndpoints(endpoints: OauthEndpoints, limits: Limits): OauthEndpoints {
@@ -40,13 +42,16 @@ export function limitOauthEndpoints(endpoints: OauthEndpoints, limits: Limits): 
     }),
     interaction: {
       ...interaction,
-      decide: limitAttempts(interaction.decide, {
-        limits,
-        what: 'sign-in-address',
-        limit: signIns,
-        isAttempt: isSignIn,
-        refuse: refusePerson,
-      }),
+      decide: limitAttempts(
+        limitAttempts(interaction.decide, {
+          limits,
+          what: 'decision-address',
+          limit: decisions,
+          isAttempt: isDecision,
+          refuse: refusePerson,
+        }),
+        { limits, what: 'sign-in-address', limit: signIns, isAttempt: isSignIn, refuse: refusePerson },
+      ),
     },
   };
 }
@@ -55,6 +60,12 @@ export function limitOauthEndpoints(endpoints: OauthEndpoints, limits: Limits): 
 function isSignIn({ body }: HttpRequest): boolean {
   const fields = new URLSearchParams(body);
   return (fields.get('password') ?? '') !== '' && fields.get('decision') !== 'cancel';
+}
+
+/** Any other form by which a step goes on: whatever is in it, for who signs in elsewhere. */
+function isDecision(request: HttpRequest): boolean {
+  const decision = new URLSearchParams(request.body).get('decision');
+  return !isSignIn(request) && decision !== 'cancel' && decision !== 'switch';
 }
 
 /** A client, a code or a token that is not good; not what is only malformed. */

@@ -165,8 +165,14 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
         },
         toClientSubject: async (clientId, scopes) => {
           const client = isServiceClientId(clientId) ? await serviceClients.findById(clientId) : undefined;
-          if (client !== undefined) return toServiceSubject(client, scopes, options.scopes);
-          throw new errors.UnauthorizedClient(`client ${clientId} belongs to no tenant`);
+          if (client === undefined)
+            throw new errors.UnauthorizedClient(`client ${clientId} belongs to no tenant`);
+          try {
+            return toServiceSubject(client, scopes, options.scopes);
+          } catch (error) {
+            if (error instanceof RequestError) throw new errors.InvalidScope(error.message, scopes.join(' '));
+            throw error;
+          }
         },
         toClientId,
         fetch: createClientDocumentFetch(

@@ -28,17 +28,26 @@ export function toTokenPresentation(tokenUrl: string, proof: string): Presentati
   return { scheme: 'DPoP', proof, method: 'POST', url: tokenUrl };
 }
 
-/** What the token of a service client says. @param requested none: everything that the client may have */
+/** They ask for nothing of the server. */
+const openidScopes = new Set(['openid', 'offline_access']);
+
+/**
+ * What the token of a service client says.
+ *
+ * @param requested none: everything that the client may have
+ * @throws RequestError `forbidden` when it may have none of the scopes asked for
+ */
 export function toServiceSubject(
   { scopes, tenantId, role }: ServiceClient,
   requested: readonly string[],
   known: ReadonlyMap<string, string | undefined>,
 ): TokenSubject {
-  const wanted = requested.length === 0 ? [...known.keys()] : requested.filter((scope) => known.has(scope));
-  return {
-    scopes: intersectScopes(wanted, scopes),
-    claims: { tenant: tenantId, role, gty: 'authorization_server' },
-  };
+  const asked = requested.filter((scope) => !openidScopes.has(scope));
+  const wanted = asked.length === 0 ? [...known.keys()] : asked.filter((scope) => known.has(scope));
+  const granted = intersectScopes(wanted, scopes);
+  if (asked.length > 0 && wanted.length > 0 && granted.length === 0)
+    throw new RequestError('forbidden', 'This client may do nothing of what was asked for');
+  return { scopes: granted, claims: { tenant: tenantId, role, gty: 'authorization_server' } };
 }
 
 /** Adds the grant to the engine, which finds out who the client is before it is asked. RFC 7523, section 2.1. */

@@ -38,7 +38,7 @@ export interface ProviderConfigurationOptions {
     accountId: string,
     scopes: readonly string[],
   ) => Promise<TokenSubject>;
-  /** What a token of a client that calls for itself says. */
+  /** What a token of a client that calls for itself says, which asked for these scopes. */
   readonly toClientSubject: (clientId: string, scopes: readonly string[]) => Promise<TokenSubject>;
   /** The id of a client that registers with these metadata. */
   readonly toClientId: (metadata: Readonly<Record<string, unknown>>) => string;
@@ -159,12 +159,12 @@ export function createProviderConfiguration(options: ProviderConfigurationOption
         : undefined,
     formats: {
       customizers: {
-        jwt: async (_ctx, token, parts) => {
-          const requested = (token.scope ?? '').split(' ').filter((scope) => scope !== '');
+        jwt: async (ctx, token, parts) => {
           const subject =
             token.kind === 'AccessToken'
-              ? await options.toTokenSubject(token.grantId ?? '', token.accountId, requested)
-              : await options.toClientSubject(token.clientId ?? '', requested);
+              ? await options.toTokenSubject(token.grantId ?? '', token.accountId, toWords(token.scope))
+              : // Not what the engine left of it: of scopes that it does not know alone, that is as if none was asked for.
+                await options.toClientSubject(token.clientId ?? '', toWords(ctx.oidc.params?.['scope']));
           // Also what the token response tells the client.
           token.scope = subject.scopes.join(' ');
           Object.assign(parts.payload, subject.claims, { scope: token.scope });
@@ -174,6 +174,10 @@ export function createProviderConfiguration(options: ProviderConfigurationOption
     fetch: options.fetch,
     renderError: options.renderError,
   };
+}
+
+function toWords(scope: unknown): readonly string[] {
+  return typeof scope === 'string' ? scope.split(' ').filter((word) => word !== '') : [];
 }
 
 /** What the engine parsed of a registration's body. */

@@ -67,9 +67,11 @@ export function createUpstreamSignIn(options: UpstreamSignInOptions): SignInMeth
     take: async (step) => {
       const { uid, params } = step.interaction;
       const prompts = typeof params['prompt'] === 'string' ? params['prompt'].split(' ') : [];
+      // The client is told when the person signed in: now, and not whenever they last did so there.
+      const isAnew = prompts.includes('login') || params['max_age'] !== undefined;
       const secrets = await attempts.begin(uid);
       try {
-        step.send(await provider.toUrl(secrets, prompts.includes('login')));
+        step.send(await provider.toUrl(secrets, isAnew));
       } catch (error) {
         showFailure(step, error);
       }

@@ -1,5 +1,5 @@
 /** Attacks on the grants of programs: proofs and assertions that are forged, misdirected, replayed, or somebody else's. */
-import { generateKeyPair } from 'jose';
+import { decodeJwt, generateKeyPair } from 'jose';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { bodyOf, origin, register, resource, type TestAuthorizationServer } from '../authorization-server.ts';
 import { useDatabaseTargets } from '../database-targets.ts';
@@ -42,6 +42,23 @@ describe.each(useDatabaseTargets())('on %s', (_database, makeTarget) => {
         client_id: programs.made.client.id,
       });
       expect([without.status, bodyOf(without)['error']]).toEqual([401, 'invalid_client']);
+    });
+
+    test('give nothing for scopes that are unknown, narrower than ours, or not its own', async () => {
+      for (const scope of ['made:up', 'notes:read:mine', '*']) {
+        const reply = await programs.askOwn({ scope });
+        expect([scope, reply.status, decodeJwt(String(bodyOf(reply)['access_token']))['scope']]).toEqual([
+          scope,
+          200,
+          '',
+        ]);
+      }
+      const reply = await programs.askOwn({ scope: 'notes:admin' });
+      expect([reply.status, bodyOf(reply)['error']]).toEqual([400, 'invalid_scope']);
+      // They ask for nothing of the server, and are among what its metadata name.
+      expect(bodyOf(await programs.askOwn({ scope: 'openid offline_access' }))['scope']).toBe(
+        'notes:read notes:write',
+      );
     });
 
     test('take each proof once', async () => {
@@ -115,6 +132,8 @@ describe.each(useDatabaseTargets())('on %s', (_database, makeTarget) => {
       ['that has ended', () => programs.assert({ iat: 1_700_000_000, exp: 1_700_000_300 })],
       ['that lives for a day', () => programs.assert({ exp: Math.floor(Date.now() / 1000) + 86_400 })],
       ['without an id of its own', () => programs.assert({ jti: undefined })],
+      ['whose scopes are a list, not text', () => programs.assert({ scope: ['notes:read'] })],
+      ['whose scopes are none', () => programs.assert({ scope: ' ' })],
       ['of a user who is not here', () => programs.assert({ sub: 'nobody' })],
     ];
     test.each(bad)('is refused: %s', async (_, make) => {

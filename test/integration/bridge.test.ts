@@ -1,5 +1,6 @@
 /** Bridge mode: people sign in at another OpenID Connect provider. What must not succeed is with the attacks. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { UpstreamError } from '../../src/errors.ts';
 import {
   answerOf,
   bodyOf,
@@ -8,7 +9,15 @@ import {
   TestBrowser,
   toRedemption,
 } from '../authorization-server.ts';
-import { arrive, type Bridge, comeBack, openBridge, signInElsewhere, toUpstream } from '../bridge.ts';
+import {
+  arrive,
+  type Bridge,
+  comeBack,
+  newcomers,
+  openBridge,
+  signInElsewhere,
+  toUpstream,
+} from '../bridge.ts';
 import { useDatabaseTargets } from '../database-targets.ts';
 import type { UpstreamServer } from '../upstream-server.ts';
 
@@ -95,6 +104,27 @@ describe.each(useDatabaseTargets())('on %s', (_database, makeTarget) => {
       }
     });
 
+    test('whose first sign-in failed halfway joins with the next', async () => {
+      const first = await arrive(open);
+      const { schema } = open.database.kysely;
+      await schema.alterTable('mcp_membership').renameTo('away').execute();
+      await expect(comeBack(first)).rejects.toThrow();
+      await schema.alterTable('away').renameTo('mcp_membership').execute();
+      const consent = await comeBack(await arrive(open));
+      expect(consent.reply.body).toContain('value="allow"');
+    });
+
+    test('is not half let in where the tenant of newcomers is not there', async () => {
+      const nowhere = { ...newcomers, tenantId: 'nowhere' };
+      const other = await open.openOther({ upstream: { ...toUpstream(upstream), newcomers: nowhere } });
+      try {
+        await expect(comeBack(await arrive(other))).rejects.toBeInstanceOf(UpstreamError);
+      } finally {
+        await other.close();
+      }
+      expect(await open.users.findByIdentity(upstream.url, 'ada-at-the-other-place')).toBeUndefined();
+    });
+
     test('who was switched off is not let in', async () => {
       const first = await arrive(open);
       await comeBack(first);
@@ -106,11 +136,14 @@ describe.each(useDatabaseTargets())('on %s', (_database, makeTarget) => {
       expect(visit.reply.body).toContain('Your account is not active');
     });
 
-    test('is asked again there when the client wants a new proof', async () => {
-      const { browser, page } = await arrive(open, { prompt: 'login' });
-      await signInElsewhere({ browser, page });
-      expect(upstream.asked.at(-1)?.get('prompt')).toBe('login');
-    });
+    test.each([{ prompt: 'login' }, { max_age: '60', scope: 'openid notes:read' }])(
+      'is asked again there when the client wants a new proof: %j',
+      async (parameters) => {
+        const { browser, page } = await arrive(open, parameters);
+        await signInElsewhere({ browser, page });
+        expect(upstream.asked.at(-1)?.get('prompt')).toBe('login');
+      },
+    );
 
     test('may be somebody else the next time, though the browser knows them', async () => {
       const mistaken = await arrive(open);

@@ -75,8 +75,11 @@ export class ClientService {
   /** Forgets a client, and ends its tokens. */
   async revoke(id: string): Promise<ServiceClient> {
     const client = await this.#clients.findById(id);
-    if (client === undefined || !(await this.#clients.remove(id)))
-      throw new RequestError('not_found', `Unknown client: ${id}`);
+    if (client === undefined) throw new RequestError('not_found', `Unknown client: ${id}`);
+    // First: once the client is gone, a failure here could not be made good by doing it again.
+    await this.#revoke('client', id);
+    await this.#clients.remove(id);
+    // What it got in between.
     await this.#revoke('client', id);
     return client;
   }

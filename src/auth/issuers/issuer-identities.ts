@@ -34,17 +34,20 @@ function toIdentity(verified: VerifiedToken, now: number): VerifiedIdentity {
 
 /** What an issuer says that people are called. OpenID Connect Core 1.0, section 5.1. */
 export function toNames(claims: Readonly<Record<string, unknown>>): Pick<VerifiedIdentity, 'name' | 'email'> {
-  const { name, email, email_verified: isEmailVerified } = claims;
+  const { email_verified: isEmailVerified } = claims;
+  const [name, email] = [toLine(claims['name']), toLine(claims['email'])];
   return {
-    ...(isText(name) && { name }),
+    ...(name !== undefined && { name }),
     // One that the issuer itself does not vouch for is none.
-    ...(isText(email) && isEmailVerified !== false && { email }),
+    ...(email !== undefined && isEmailVerified !== false && { email }),
   };
 }
 
 const toleranceMs = 30_000;
 
-/** Shown on pages and in terminals: nothing that could make it look like something else there. */
-function isText(value: unknown): value is string {
-  return typeof value === 'string' && value.length <= maxTextLength && /^[^\p{C}\p{Zl}\p{Zp}]+$/u.test(value);
+/** People choose it: without what would forge lines in an operator's terminal, or what PostgreSQL cannot keep. */
+function toLine(value: unknown): string | undefined {
+  if (typeof value !== 'string' || value.length > maxTextLength) return undefined;
+  const line = value.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, ' ').trim();
+  return line === '' ? undefined : line;
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { UpstreamError } from '../../errors.ts';
 import type { VerifiedIdentity } from '../tokens/identity-verifier.ts';
 import type { Membership, User, UserStore } from './user-store.ts';
 
@@ -21,15 +22,13 @@ export async function findOrAddUser(
   const known = await users.findByIdentity(issuer, subject);
   if (known === undefined) {
     const added: User = { id: randomUUID(), issuer, subject, ...told, isActive: true, createdAt: now };
-    if (await users.insert(added)) {
-      if (newcomers !== undefined)
-        await users.setMembership({ ...newcomers, userId: added.id, isActive: true, createdAt: now });
-      return added;
-    }
+    // At once: whoever was known without it would be no newcomer the next time.
+    const membership = newcomers && { ...newcomers, isActive: true, createdAt: now };
+    if (await users.insert(added, undefined, membership)) return added;
   }
   // Somebody who signs in twice at once may have been added meanwhile.
   const user = known ?? (await users.findByIdentity(issuer, subject));
-  if (user === undefined) throw new TypeError('a user who is neither there nor can be added');
+  if (user === undefined) throw new UpstreamError('database', 'a user who is neither there nor can be added');
   const isSame = (name ?? user.name) === user.name && (email ?? user.email) === user.email;
   return isSame ? user : ((await users.update(user.id, told)) ?? user);
 }

@@ -45,6 +45,15 @@ export function describeUserStore(name: string, open: () => Promise<OpenedUserSt
       expect(await users.loadPasswordHash('user-1')).toBe('hash');
     });
 
+    test('a user is stored with a membership, or not at all', async () => {
+      const { userId: _, ...cafe } = toMembership('cafe');
+      expect(await users.insert(toUser(1), undefined, { ...cafe, tenantId: 'nowhere' })).toBe(false);
+      expect(await users.findById('user-1')).toBeUndefined();
+      expect(await users.insert(toUser(1), undefined, cafe)).toBe(true);
+      expect(await users.insert({ ...toUser(2), subject: 'name-1' }, undefined, cafe)).toBe(false);
+      expect(await stores.otherUsers.listMemberships('user-1')).toEqual([toMembership('cafe')]);
+    });
+
     test('of many that take the same name at once, one gets it', async () => {
       const results = await Promise.all(
         Array.from({ length: 20 }, (_, n) =>

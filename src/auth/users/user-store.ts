@@ -41,9 +41,10 @@ export interface UserChange {
 export interface UserStore {
   /**
    * @param passwordHash of a local account, as `hashPassword` returned it
-   * @returns false when the id, or the issuer's subject, is taken
+   * @param membership that the user has from the beginning: both are stored, or neither
+   * @returns false when the id, or the issuer's subject, is taken, or there is no such tenant
    */
-  insert(user: User, passwordHash?: string): Promise<boolean>;
+  insert(user: User, passwordHash?: string, membership?: Omit<Membership, 'userId'>): Promise<boolean>;
   findById(id: string): Promise<User | undefined>;
   findByIdentity(issuer: string, subject: string): Promise<User | undefined>;
   /** All users, oldest first, at most `limit`. */

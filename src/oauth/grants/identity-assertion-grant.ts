@@ -117,6 +117,8 @@ function toScopes(
   { scopes, baseScopes }: IdentityAssertionOptions,
 ): readonly string[] {
   const asserted = typeof scope === 'string' ? scope.split(' ').filter((word) => word !== '') : [];
+  // Taken as if it were not there, it would leave to the membership what the company has narrowed.
+  if (scope !== undefined && asserted.length === 0) throw toInvalid('scope is no text with scopes in it');
   const wanted = requested.length > 0 ? requested : asserted.length > 0 ? asserted : baseScopes;
   const within = asserted.length > 0 ? intersectScopes(wanted, asserted) : wanted;
   if (wanted.length > 0 && within.length === 0) throw toInvalid('for none of the scopes asked for');
