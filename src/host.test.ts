@@ -215,3 +215,16 @@ describe('a host for stdio', () => {
     await expect(host.fetch(new Request(origin))).rejects.toThrow(/MCP_TRANSPORT is stdio/);
   });
 });
+
+it('makes no first key, which nobody would see, for a start that fails', async () => {
+  const { host } = await createTestHost(define(), {
+    AUTH: 'oauth',
+    UPSTREAM_ISSUER: 'http://127.0.0.1:1',
+    UPSTREAM_CLIENT_ID: 'mooring',
+    UPSTREAM_JOIN_TENANT: 'cafe',
+    UPSTREAM_JOIN_SCOPES: '*',
+  });
+  await expect(host.listen()).rejects.toThrow('UPSTREAM_JOIN_TENANT: there is no tenant with the id cafe');
+  expect(host.firstRun).toBeUndefined();
+  expect(await host.identity?.tenants.list(1)).toEqual([]);
+});

@@ -143,11 +143,12 @@ export async function createHost(options: HostOptions): Promise<Host> {
   // Not before there is an address to reach this host at: who is told that the port is taken is never shown the key.
   const ensureFirst = async (): Promise<void> => {
     if (isFirstEnsured) return;
-    firstRun = (await identity?.ensureFirst()) ?? firstRun;
     const { upstreamIssuer, upstreamJoinTenant } = config.upstream;
+    // Before a key is made that is shown only once: a start that fails shows nothing.
+    if (upstreamJoinTenant !== '') await requireTenant(identity, upstreamJoinTenant);
+    firstRun = (await identity?.ensureFirst()) ?? firstRun;
     if (isSignInServed && upstreamIssuer === undefined)
       firstUser = (await identity?.ensureFirstUser()) ?? firstUser;
-    if (upstreamJoinTenant !== '') await requireTenant(identity, upstreamJoinTenant);
     isFirstEnsured = true;
   };
 

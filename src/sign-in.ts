@@ -124,6 +124,9 @@ export function createSignIn(options: SignInOptions): SignIn {
   return {
     serve: (publicUrl, resource, tokenService) => {
       verifier.trust(createOwnIssuer({ issuer: publicUrl, resource, keys }));
+      const upstream = toUpstream(publicUrl);
+      // The log tells of a wrong setting now, and not when the first person wants to sign in.
+      void upstream?.provider.check();
       const server = createAuthorizationServer({
         publicUrl,
         resource,
@@ -139,7 +142,7 @@ export function createSignIn(options: SignInOptions): SignIn {
         keys,
         box,
         cookieKeys: toCookieKeys(secrets),
-        signIn: toUpstream(publicUrl) ?? {
+        signIn: upstream ?? {
           isPassword,
           takeAttempt: async (whose) => (await limits.take(['sign-in', whose], attempts)).isAllowed,
         },

@@ -5,7 +5,12 @@ import type { TenantStore } from '../auth/tenant-store.ts';
 import type { Membership, User, UserStore } from '../auth/users/user-store.ts';
 import type { GrantTenants } from './grant-tenants.ts';
 import type { Step } from './interaction-step.ts';
-import { renderConsent, renderNoAccess, renderProblemPage } from './pages/interaction-pages.ts';
+import {
+  renderConsent,
+  renderNoAccess,
+  renderProblemPage,
+  type ShownScope,
+} from './pages/interaction-pages.ts';
 
 /** What the step depends on. */
 export interface ConsentOptions {
@@ -14,6 +19,8 @@ export interface ConsentOptions {
   readonly users: UserStore;
   readonly tenants: TenantStore;
   readonly grantTenants: GrantTenants;
+  /** Every scope of the server, and what it allows in words. */
+  readonly scopes: ReadonlyMap<string, string | undefined>;
 }
 
 /** Asking, and taking the answer. */
@@ -26,7 +33,9 @@ export interface ConsentStep {
 const maxTenants = 100;
 
 /** The step over one authorization server. */
-export function createConsentStep({ resource, users, tenants, grantTenants }: ConsentOptions): ConsentStep {
+export function createConsentStep(options: ConsentOptions): ConsentStep {
+  const { resource, users, tenants, grantTenants } = options;
+
   const showConsent = async (step: Step, problem?: string): Promise<void> => {
     const { user, memberships } = await loadMember(step.interaction);
     if (user === undefined) {
@@ -46,7 +55,7 @@ export function createConsentStep({ resource, users, tenants, grantTenants }: Co
         client: step.client,
         userName,
         tenants: await Promise.all(memberships.map(({ tenantId }) => toShownTenant(tenantId))),
-        scopes: step.scopes,
+        scopes: toPossible(step.requested.resource, memberships),
         ...(problem === undefined ? {} : { problem }),
       }),
     );
@@ -89,8 +98,20 @@ export function createConsentStep({ resource, users, tenants, grantTenants }: Co
     const accountId = interaction.session?.accountId;
     const user = accountId === undefined ? undefined : await users.findById(accountId);
     if (user?.isActive !== true) return { user: undefined, memberships: [] };
-    const memberships = await users.listMemberships(user.id);
-    return { user, memberships: memberships.filter(({ isActive }) => isActive).slice(0, maxTenants) };
+    const all = (await users.listMemberships(user.id)).filter(({ isActive }) => isActive);
+    const before =
+      interaction.grantId === undefined ? undefined : await grantTenants.find(interaction.grantId);
+    // A client that asks for more is as a rule to go on where it was.
+    const memberships = all.toSorted(
+      (one, other) => Number(other.tenantId === before) - Number(one.tenantId === before),
+    );
+    return { user, memberships: memberships.slice(0, maxTenants) };
+  }
+
+  /** What was asked for and can be had in one of the tenants at least: to promise more would be idle. */
+  function toPossible(wanted: readonly string[], memberships: readonly Membership[]): readonly ShownScope[] {
+    const possible = new Set(memberships.flatMap(({ scopes }) => intersectScopes(wanted, scopes)));
+    return [...possible].map((scope) => ({ scope, description: options.scopes.get(scope) }));
   }
 
   async function toShownTenant(id: string): Promise<{ readonly id: string; readonly name: string }> {

@@ -28,6 +28,8 @@ export interface UpstreamProvider {
   /** For people. */
   readonly name: string;
   readonly issuer: string;
+  /** Looks whether the provider can be reached, and is the one that is meant. What is wrong is told to `onError`. */
+  check(): Promise<void>;
   /**
    * Where to send a browser.
    *
@@ -97,7 +99,7 @@ interface Discovered {
   readonly discoveredAt: number;
 }
 
-/** Asks the provider for nothing before somebody wants to sign in. */
+/** Asks the provider for nothing before it is first used. */
 export function createUpstreamProvider(options: UpstreamProviderOptions): UpstreamProvider {
   const { issuer, name, redirectUri, now = Date.now } = options;
   // The library takes an ID token that comes from the token endpoint without looking at its signature. Ours is looked at,
@@ -135,6 +137,9 @@ export function createUpstreamProvider(options: UpstreamProviderOptions): Upstre
   return {
     name,
     issuer,
+    check: async () => {
+      await discover().catch(options.onError);
+    },
     toUrl: async ({ state, nonce, verifier }, isAnew) => {
       const { library, configuration } = await discover();
       const url = library.buildAuthorizationUrl(configuration, {
@@ -252,8 +257,19 @@ function toOwnError(error: unknown, library: typeof OpenidClient, name: string):
 
 function toReason(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown';
-  const { code, error: told } = error as { readonly code?: unknown; readonly error?: unknown };
-  return [error.message, code, told].filter((part) => typeof part === 'string').join(': ');
+  const {
+    code,
+    error: told,
+    cause,
+  } = error as { readonly code?: unknown; readonly error?: unknown; readonly cause?: unknown };
+  // Of a provider that refuses this host itself: the challenges, of which only the error's name is told.
+  const [challenge] = Array.isArray(cause) ? (cause as readonly ChallengeLike[]) : [];
+  const parts = [error.message, code, told, challenge?.parameters?.['error']];
+  return parts.filter((part) => typeof part === 'string').join(': ');
+}
+
+interface ChallengeLike {
+  readonly parameters?: Readonly<Record<string, unknown>>;
 }
 
 function toRecord({ issuer, clientId }: UpstreamProviderOptions): TrustedIssuer {

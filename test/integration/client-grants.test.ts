@@ -127,6 +127,7 @@ describe.each(useDatabaseTargets())('on %s', (_database, makeTarget) => {
       ['no key', () => ({ keys: [] }), '1 to 10 keys'],
       ['a short RSA key', () => ({ kty: 'RSA', n: 'AQAB', e: 'AQAB' }), '2048 bits'],
       ['a curve that is not taken', () => ({ kty: 'EC', crv: 'P-384', x: 'a', y: 'b' }), 'P-256'],
+      ['a key that signs nothing', () => ({ kty: 'OKP', crv: 'X25519', x: 'a' }), 'Ed25519'],
       ['a broken key', () => ({ kty: 'EC', crv: 'P-256', x: 'a', y: 'b' }), 'not a JSON Web Key'],
     ])('are refused: %s', async (_, make, problem) => {
       await expect(create(await make())).rejects.toThrow(problem);

@@ -112,7 +112,13 @@ async function parseKey(key: unknown): Promise<Readonly<Record<string, unknown>>
     );
   const { kty, crv, n } = key;
   const alg =
-    kty === 'RSA' ? 'RS256' : kty === 'EC' && crv === 'P-256' ? 'ES256' : kty === 'OKP' ? 'EdDSA' : undefined;
+    kty === 'RSA'
+      ? 'RS256'
+      : kty === 'EC' && crv === 'P-256'
+        ? 'ES256'
+        : kty === 'OKP' && crv === 'Ed25519'
+          ? 'EdDSA'
+          : undefined;
   if (alg === undefined) throw toInvalid('a key must be RSA, EC on P-256, or Ed25519');
   if (kty === 'RSA' && (typeof n !== 'string' || n.length < minRsaModulusCharacters))
     throw toInvalid('an RSA key must have at least 2048 bits');

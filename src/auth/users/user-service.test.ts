@@ -37,7 +37,8 @@ test('a local account gets a password that is told once and works', async () => 
   expect((await service.find('ADA')).memberships).toMatchObject([{ ...membership, isActive: true }]);
 });
 
-test('a user of an issuer has no password here', async () => {
+test('a user of an issuer has no password here, and the issuer is a URL', async () => {
+  await expect(service.create({ issuer: 'google', subject: 'u' })).rejects.toThrow('An issuer is a URL');
   const made = await service.create({ issuer: 'https://id.example', subject: 'u|1', membership });
   expect(made.password).toBeUndefined();
   expect(await store.loadPasswordHash(made.user.id)).toBeUndefined();

@@ -71,6 +71,8 @@ export class UserService {
     const isLocal = issuer === localIssuer;
     const subject = isLocal ? toLocalSubject(input.subject) : input.subject;
     assertSubject(subject, isLocal);
+    if (!isLocal && !URL.canParse(issuer))
+      throw new RequestError('request_invalid', 'An issuer is a URL, exactly as its tokens name it in `iss`');
     if (!isLocal && input.password !== undefined)
       throw new RequestError('request_invalid', 'Only a local account has a password here');
     const made = isLocal && input.password === undefined ? createPassword() : undefined;
