@@ -9,7 +9,7 @@ import { normalizeClientMetadata } from './client-metadata.ts';
 
 type Fetch = typeof globalThis.fetch;
 
-/** Longest document. The draft recommends 5 kB; real ones are smaller. */
+/** Longest document, and longest set of keys. The draft recommends 5 kB; real ones are smaller. */
 const maxDocumentBytes = 16 * 1024;
 const maxUrlLength = 1024;
 const jsonType = /^application\/(?:[a-z0-9.-]+\+)?json\s*(?:;|$)/i;
@@ -26,17 +26,20 @@ export function isClientDocumentUrl(clientId: string): boolean {
 
 /**
  * A `fetch` that makes of each document what our server takes, as `normalizeClientMetadata` does for registrations.
- * Other answers pass as they are.
+ * Other answers pass as they are, but for their length.
  */
 export function createClientDocumentFetch(fetch: Fetch): Fetch {
   return async (input, init) => {
     const reply = await fetch(input, init);
     const url = String(input instanceof Request ? input.url : input);
-    if (!reply.ok || !isClientDocumentUrl(url)) return reply;
+    // Whatever it is: the engine reads keys of a client, which come the same way, to their end, and then looks at the status.
     const text = await readBounded(reply, maxDocumentBytes);
+    // A reply that has no body may not be given one, not even an empty one.
+    const asItIs = new Response(text === '' ? null : text, reply);
+    if (!reply.ok || !isClientDocumentUrl(url)) return asItIs;
     const document = parse(text);
-    // Keys of a client come the same way. The engine refuses a document of another client.
-    if (document?.['client_id'] !== url) return new Response(text, { headers: reply.headers });
+    // The engine refuses a document of another client.
+    if (document?.['client_id'] !== url) return asItIs;
     if (!jsonType.test(reply.headers.get('content-type') ?? '')) return new Response('{}', { status: 422 });
     const normalized = normalizeClientMetadata(document);
     // MCP 2026-07-28: a document MUST name the client, so that users can be told who asks.

@@ -304,12 +304,12 @@ describe.each(useDatabaseTargets())('on %s', (_database, makeTarget) => {
       expect(page.reply.status).toBeGreaterThanOrEqual(400);
     });
 
-    test('keys of a client at an address that is not public', async () => {
-      const server = await open.openOther({ addresses: ['10.0.0.1'] });
+    /** A client that says where its keys are, and proves itself with one that may be among them. */
+    async function proveBy(server: TestAuthorizationServer, jwksUri: string) {
       const clientId = await register(server, {
         redirect_uris: [redirectUri],
         token_endpoint_auth_method: 'private_key_jwt',
-        jwks_uri: 'https://keys.example/jwks',
+        jwks_uri: jwksUri,
       });
       const { privateKey } = await generateKeyPair('RS256');
       const assertion = await new SignJWT({ jti: randomUUID() })
@@ -320,15 +320,48 @@ describe.each(useDatabaseTargets())('on %s', (_database, makeTarget) => {
         .setExpirationTime('1m')
         .setIssuedAt()
         .sign(privateKey);
-      const reply = await server.ask('/oauth/token', {
+      return server.ask('/oauth/token', {
         body: toRefresh(clientId, 'x', {
           client_assertion: assertion,
           client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
         }),
       });
+    }
+
+    test('keys of a client at an address that is not public', async () => {
+      const server = await open.openOther({ addresses: ['10.0.0.1'] });
+      const reply = await proveBy(server, 'https://keys.example/jwks');
       expect(reply.status).toBeGreaterThanOrEqual(400);
       expect(reply.body).not.toContain('10.0.0.1');
       await server.close();
+    });
+
+    test.each([
+      ['https://keys.example/jwks', 200],
+      ['https://keys.example/jwks', 404],
+      ['https://keys.example/jwks?of=me', 200],
+      ['https://keys.example:8443/jwks', 200],
+      ['https://keys.example/', 500],
+    ])('keys of a client without end: %s, %i', async (jwksUri, status) => {
+      let sentBytes = 0;
+      const send = (): Promise<Response> => {
+        const chunk = new Uint8Array(65_536);
+        const body = new ReadableStream({
+          pull(controller) {
+            sentBytes += chunk.byteLength;
+            controller.enqueue(chunk);
+            // For a server that does not stop reading.
+            if (sentBytes > 8_000_000) controller.close();
+          },
+        });
+        return Promise.resolve(new Response(body, { status, headers: json }));
+      };
+      const server = await open.openOther({ fetch: send });
+      const reply = await proveBy(server, jwksUri);
+      await server.close();
+      expect(reply.status).toBeGreaterThanOrEqual(400);
+      expect(sentBytes).toBeGreaterThan(0);
+      expect(sentBytes).toBeLessThan(1_000_000);
     });
   });
 
