@@ -206,8 +206,10 @@ export async function createHost(options: HostOptions): Promise<Host> {
     },
     fetch: async (request) => {
       if (web === undefined) throw new TypeError('this host serves stdio: MCP_TRANSPORT is stdio');
-      // The request meets the same failure, and tells it.
-      await ensureFirst().catch(() => undefined);
+      await ensureFirst().catch((error: unknown) => {
+        // Any other failure the request meets, too, and tells.
+        if (error instanceof ConfigError) throw error;
+      });
       return web.fetch(request);
     },
     publish: (change) => engine.changes.publish(change),

@@ -9,7 +9,7 @@ import type { TokenService } from '../auth/tokens/token-service.ts';
 import { type FullReply, type HttpRequest, toHeader, toJsonReply } from '../http/messages.ts';
 import type { RouteHandler } from '../http/routes.ts';
 import type { ProofCheck } from '../auth/dpop/dpop-proof.ts';
-import { RequestError, type UpstreamError } from '../errors.ts';
+import type { UpstreamError } from '../errors.ts';
 import { toTokenPresentation } from './client-grants.ts';
 import { normalizeClientMetadata } from './client-metadata.ts';
 import { identityAssertionProfile, jwtBearerGrant } from './grants/identity-assertion-grant.ts';
@@ -197,24 +197,20 @@ export function createOauthEndpoints(options: OauthEndpointOptions): OauthEndpoi
     };
   }
 
-  async function exchange(
+  function exchange(
     service: Pick<TokenService, 'exchange'>,
     request: HttpRequest,
     parameters: URLSearchParams,
   ): Promise<FullReply> {
     const proof = toHeader(request.headers, 'dpop');
-    let keyThumbprint: string | undefined;
-    try {
-      if (proof !== undefined)
-        keyThumbprint = await options.checkProof({
-          presentation: toTokenPresentation(options.tokenUrl, proof),
-        });
-    } catch (error) {
-      // RFC 9449, section 5.
-      if (error instanceof RequestError) return toOauthError(400, 'invalid_dpop_proof', error.message);
-      throw error;
-    }
-    return exchangeToken(service, { parameters, resource: options.resource, keyThumbprint });
+    return exchangeToken(service, {
+      parameters,
+      resource: options.resource,
+      checkProof:
+        proof === undefined
+          ? undefined
+          : () => options.checkProof({ presentation: toTokenPresentation(options.tokenUrl, proof) }),
+    });
   }
 
   /** Changes nothing: the refresh token stays good for later. */

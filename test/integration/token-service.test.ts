@@ -240,15 +240,20 @@ test('a token for which a key was proven is bound to it, and not refreshed', asy
       .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk: await exportJWK(pair.publicKey) })
       .setIssuedAt()
       .sign(pair.privateKey);
-  const reply = await open.fetch('/oauth/token', {
-    method: 'POST',
-    headers: { dpop: await prove('POST', '/oauth/token') },
-    body: new URLSearchParams({
-      grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
-      subject_token: await signIdentity(),
-      subject_token_type: 'urn:ietf:params:oauth:token-type:id_token',
-    }),
-  });
+  const dpopOnce = await prove('POST', '/oauth/token');
+  const exchange = (subjectToken: string) =>
+    open.fetch('/oauth/token', {
+      method: 'POST',
+      headers: { dpop: dpopOnce },
+      body: new URLSearchParams({
+        grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+        subject_token: subjectToken,
+        subject_token_type: 'urn:ietf:params:oauth:token-type:id_token',
+      }),
+    });
+  // Who brings nothing good uses up no proof, and fills nothing that remembers them.
+  expect((await exchange('x')).status).toBe(400);
+  const reply = await exchange(await signIdentity());
   const { access_token: token = '', token_type: type } = (await reply.json()) as Record<string, string>;
   expect([reply.status, type]).toEqual([200, 'DPoP']);
   expect((await openSession(token)).status).toBe(401);

@@ -127,7 +127,8 @@ async function parseKey(key: unknown): Promise<Readonly<Record<string, unknown>>
   } catch {
     throw toInvalid('a key is not a JSON Web Key that can be used');
   }
-  return { use: 'sig', kid: randomUUID(), ...key };
+  const { kid } = key;
+  return { ...key, use: 'sig', kid: typeof kid === 'string' && kid !== '' ? kid : randomUUID() };
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -50,8 +50,11 @@ export interface ExchangeRequest {
   /** Default: everything the membership allows. */
   readonly scopes?: readonly string[];
   readonly clientId?: string;
-  /** Thumbprint of a key that the caller has proven: the token is bound to it, and is not refreshed here. */
-  readonly keyThumbprint?: string;
+  /**
+   * Checks the proof of a key that came along, and tells its thumbprint: the token is bound to it, and is not refreshed
+   * here. Asked once it is known that the subject token holds: what remembers proofs is not for strangers to fill.
+   */
+  readonly checkProof?: () => Promise<string>;
 }
 
 /** Exchanges and refreshes tokens. */
@@ -105,7 +108,7 @@ export function createTokenService(options: TokenServiceOptions): TokenService {
   const issue = async (
     { user, membership }: ActiveMember,
     family: TokenFamily,
-    { clientId, keyThumbprint }: Pick<ExchangeRequest, 'clientId' | 'keyThumbprint'>,
+    { clientId, keyThumbprint }: { readonly clientId?: string; readonly keyThumbprint?: string },
   ): Promise<IssuedToken> => {
     const issuedAt = now();
     const scopes = intersectScopes(family.scopes, membership.scopes);
@@ -133,7 +136,7 @@ export function createTokenService(options: TokenServiceOptions): TokenService {
   };
 
   return {
-    exchange: async ({ subjectToken, issuer, tenantId, scopes, ...bound }) => {
+    exchange: async ({ subjectToken, issuer, tenantId, scopes, clientId, checkProof }) => {
       const identity = await identities.verifyIdentity(subjectToken, issuer);
       await options.takeAttempt('exchange', identity.issuer, identity.subject);
       const user = await users.findByIdentity(identity.issuer, identity.subject);
@@ -149,7 +152,11 @@ export function createTokenService(options: TokenServiceOptions): TokenService {
         latestId: createId(),
       };
       if (family.endsAt <= now()) throw invalidToken('signed in too long ago');
-      const issued = await issue(member, family, bound);
+      const keyThumbprint = await checkProof?.();
+      const issued = await issue(member, family, {
+        ...(clientId !== undefined && { clientId }),
+        ...(keyThumbprint !== undefined && { keyThumbprint }),
+      });
       await families.insert(family);
       return issued;
     },

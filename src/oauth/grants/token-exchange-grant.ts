@@ -33,8 +33,8 @@ export interface TokenExchangeRequest {
   readonly parameters: URLSearchParams;
   /** Canonical URI of the MCP endpoint: the only resource there is. */
   readonly resource: string;
-  /** Thumbprint of a key that was proven along with it: the token is bound to that. RFC 9449, section 5. */
-  readonly keyThumbprint: string | undefined;
+  /** Checks the proof of a key that came along, to which the token is bound; absent where none did. RFC 9449, section 5. */
+  readonly checkProof: (() => Promise<string>) | undefined;
 }
 
 /**
@@ -44,7 +44,7 @@ export interface TokenExchangeRequest {
  */
 export async function exchangeToken(
   service: Pick<TokenService, 'exchange'>,
-  { parameters, resource, keyThumbprint }: TokenExchangeRequest,
+  { parameters, resource, checkProof }: TokenExchangeRequest,
 ): Promise<FullReply> {
   const names = [...parameters.keys()];
   if (new Set(names).size !== names.length)
@@ -68,14 +68,14 @@ export async function exchangeToken(
       subjectToken,
       ...(tenantId !== undefined && { tenantId }),
       ...(scopes !== undefined && { scopes: scopes.data }),
-      ...(keyThumbprint !== undefined && { keyThumbprint }),
+      ...(checkProof !== undefined && { checkProof }),
     });
     return toJsonReply(
       200,
       {
         access_token: issued.accessToken,
         issued_token_type: tokenType('access_token'),
-        token_type: keyThumbprint === undefined ? 'Bearer' : 'DPoP',
+        token_type: checkProof === undefined ? 'Bearer' : 'DPoP',
         expires_in: issued.expiresIn,
         scope: issued.scopes.join(' '),
       },
@@ -90,6 +90,7 @@ export async function exchangeToken(
 /** RFC 8693, section 2.2.2: a subject token that does not hold is an invalid request. */
 function toRefusal({ code, status, message, headers }: RequestError): FullReply {
   if (code === 'rate_limited') return toError(status, 'temporarily_unavailable', message, headers);
+  if (code === 'invalid_dpop_proof') return toError(400, code, message);
   if (code === 'invalid_token') return toError(400, 'invalid_request', 'the subject token is not valid');
   return toError(400, 'invalid_grant', message);
 }
