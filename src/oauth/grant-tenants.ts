@@ -1,6 +1,6 @@
 import type { OauthStore } from '../auth/oauth-store.ts';
 import type { SealedBox } from '../mcp/sealed-box.ts';
-import { toIdHash } from './provider-adapter.ts';
+import { toIdHash, toRecordBinding } from './provider-adapter.ts';
 
 /** For which tenant a user allowed a client to act: the engine's grants have no place for it. */
 export interface GrantTenants {
@@ -13,10 +13,6 @@ const ttlSeconds = 400 * 24 * 3600;
 
 /** Beside the grants, and removed with them. */
 export function createGrantTenants(store: OauthStore, box: SealedBox, now: () => number): GrantTenants {
-  const toBinding = (idHash: string): { readonly purpose: string; readonly boundTo: string } => ({
-    purpose: 'oauth-record',
-    boundTo: `${model}:${idHash}`,
-  });
   return {
     insert: (grantId, tenantId) => {
       const idHash = toIdHash(grantId);
@@ -24,14 +20,16 @@ export function createGrantTenants(store: OauthStore, box: SealedBox, now: () =>
         model,
         idHash,
         grantId,
-        sealedPayload: box.seal(tenantId, { ...toBinding(idHash), ttlSeconds }),
+        sealedPayload: box.seal(tenantId, { ...toRecordBinding(model, idHash), ttlSeconds }),
         expiresAt: now() + ttlSeconds * 1000,
       });
     },
     find: async (grantId) => {
       const idHash = toIdHash(grantId);
       const record = await store.find(model, idHash, now());
-      return record === undefined ? undefined : box.open(record.sealedPayload, toBinding(idHash));
+      return record === undefined
+        ? undefined
+        : box.open(record.sealedPayload, toRecordBinding(model, idHash));
     },
   };
 }

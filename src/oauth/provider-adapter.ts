@@ -62,7 +62,7 @@ function createAdapter(
 
   const open = (record: OauthRecord | undefined): AdapterPayload | undefined => {
     if (record === undefined) return undefined;
-    const text = box.open(record.sealedPayload, toBinding(model, record.idHash));
+    const text = box.open(record.sealedPayload, toRecordBinding(model, record.idHash));
     // One that was altered, or whose key is gone, is as good as none.
     if (text === undefined) return undefined;
     const payload = JSON.parse(text) as AdapterPayload;
@@ -80,7 +80,7 @@ function createAdapter(
         model,
         idHash,
         sealedPayload: box.seal(JSON.stringify(payload), {
-          ...toBinding(model, idHash),
+          ...toRecordBinding(model, idHash),
           ttlSeconds: Math.max(lifeSeconds, 1),
         }),
         expiresAt: now() + lifeSeconds * 1000,
@@ -128,6 +128,10 @@ export function toIdHash(id: string): string {
   return createHash('sha256').update(id).digest('hex');
 }
 
-function toBinding(model: string, idHash: string): { readonly purpose: string; readonly boundTo: string } {
+/** What the content of a record is sealed with: it opens as that record alone. */
+export function toRecordBinding(
+  model: string,
+  idHash: string,
+): { readonly purpose: string; readonly boundTo: string } {
   return { purpose: 'oauth-record', boundTo: `${model}:${idHash}` };
 }

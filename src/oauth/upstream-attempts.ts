@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { OauthStore } from '../auth/oauth-store.ts';
 import type { SealedBox } from '../mcp/sealed-box.ts';
-import { toIdHash } from './provider-adapter.ts';
+import { toIdHash, toRecordBinding } from './provider-adapter.ts';
 import type { UpstreamSecrets } from './upstream-provider.ts';
 
 /** Browsers that were sent to another provider and are not back yet. */
@@ -31,7 +31,7 @@ export function createUpstreamAttempts(
     const idHash = toIdHash(state);
     const record = await store.find(model, idHash, now());
     if (record === undefined || record.consumedAt !== undefined) return undefined;
-    const text = box.open(record.sealedPayload, toBinding(idHash));
+    const text = box.open(record.sealedPayload, toRecordBinding(model, idHash));
     if (text === undefined) return undefined;
     const { uid, nonce, verifier } = JSON.parse(text) as Readonly<
       Record<'uid' | 'nonce' | 'verifier', string>
@@ -47,7 +47,7 @@ export function createUpstreamAttempts(
         model,
         idHash,
         sealedPayload: box.seal(JSON.stringify({ uid, nonce, verifier }), {
-          ...toBinding(idHash),
+          ...toRecordBinding(model, idHash),
           ttlSeconds,
         }),
         expiresAt: now() + ttlSeconds * 1000,
@@ -65,8 +65,4 @@ export function createUpstreamAttempts(
 
 function createSecret(): string {
   return randomBytes(secretBytes).toString('base64url');
-}
-
-function toBinding(idHash: string): { readonly purpose: string; readonly boundTo: string } {
-  return { purpose: 'oauth-record', boundTo: `${model}:${idHash}` };
 }
