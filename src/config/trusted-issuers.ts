@@ -54,7 +54,8 @@ const name = z
 const text = z.string().min(1).max(512);
 const texts = z.union([text, z.array(text).min(1).max(20)]).transform((value) => [value].flat());
 const claim = z.string().min(1).max(256);
-const signatureAlgorithms = [
+/** Signatures of others that may be taken at all: neither `none` nor any with a shared secret. */
+export const signatureAlgorithms = [
   'RS256',
   'RS384',
   'RS512',

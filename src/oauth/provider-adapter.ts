@@ -37,7 +37,7 @@ export function createProviderAdapters(options: ProviderAdapterOptions): (model:
     model === 'Client' ? createClientAdapter(options.clients) : createAdapter(model, options, endGrant);
 }
 
-/** The engine asks each of its models to end a grant, at once; for all of them it is ended once. */
+/** The engine asks each of its models to end a grant: those that it asks meanwhile need not do it again. */
 function createEndGrant({ store, onGrantEnded }: ProviderAdapterOptions): EndGrant {
   const ending = new Map<string, Promise<void>>();
   const end = async (grantId: string): Promise<void> => {

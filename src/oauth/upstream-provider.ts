@@ -10,7 +10,7 @@ import { RemoteKeySet } from '../auth/issuers/remote-key-set.ts';
 import { createTokenVerifier } from '../auth/issuers/token-verifier.ts';
 import type { VerifiedIdentity } from '../auth/tokens/identity-verifier.ts';
 import { isLoopback } from '../config/loopback.ts';
-import type { TrustedIssuer } from '../config/trusted-issuers.ts';
+import { signatureAlgorithms, type TrustedIssuer } from '../config/trusted-issuers.ts';
 import { RequestError, UpstreamError } from '../errors.ts';
 import { toCanonicalUri } from '../lib/canonical-uri.ts';
 import { readBounded } from '../lib/read-bounded.ts';
@@ -70,19 +70,6 @@ const timeoutSeconds = 5;
 const maxDocumentBytes = 256 * 1024;
 /** The provider may move its endpoints. */
 const maxAgeMs = 3_600_000;
-const algorithms = [
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'EdDSA',
-  'Ed25519',
-];
-
 /** The library's codes for an answer that does not hold, as against one that could not be had. */
 const unsoundCodes = new Set([
   'OAUTH_INVALID_RESPONSE',
@@ -279,7 +266,7 @@ function toRecord({ issuer, clientId }: UpstreamProviderOptions): TrustedIssuer 
     audiences: [],
     identityAudiences: [toCanonicalUri(clientId)],
     tokenType: 'JWT',
-    algorithms,
+    algorithms: signatureAlgorithms,
     clientIdClaims: [],
     scopeClaims: [],
     scopes: [],

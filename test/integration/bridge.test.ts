@@ -1,5 +1,5 @@
 /** Bridge mode: people sign in at another OpenID Connect provider. What must not succeed is with the attacks. */
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { UpstreamError } from '../../src/errors.ts';
 import {
   answerOf,
@@ -19,6 +19,7 @@ import {
   toUpstream,
 } from '../bridge.ts';
 import { useDatabaseTargets } from '../database-targets.ts';
+import { openTestHost } from '../test-host.ts';
 import type { UpstreamServer } from '../upstream-server.ts';
 
 describe.each(useDatabaseTargets())('on %s', (_database, makeTarget) => {
@@ -217,6 +218,22 @@ describe.each(useDatabaseTargets())('on %s', (_database, makeTarget) => {
       for (const error of open.errors) expect(flatten(error)).not.toMatch(/eyJ|an access token of/);
     });
   });
+});
+
+test('a provider that cannot be reached is in the log when the host starts, before anybody wants to sign in', async () => {
+  const host = await openTestHost({
+    environment: { AUTH: 'oauth', UPSTREAM_ISSUER: 'http://127.0.0.1:1', UPSTREAM_CLIENT_ID: 'mooring' },
+  });
+  try {
+    expect((await host.fetch('/health')).status).toBe(200);
+    await vi.waitFor(() =>
+      expect(host.lines.join('')).toMatch(/127\.0\.0\.1:1 cannot be reached.*"event":"oauth\.failed"/),
+    );
+    // People sign in there alone.
+    expect(host.host.firstUser).toBeUndefined();
+  } finally {
+    await host.close();
+  }
 });
 
 /** An error with all that hangs on it, as a log would have it. */
